@@ -1,0 +1,49 @@
+# Targets that people call stand in `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+TOOLS := PATH="$(CURDIR)/.local/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
+# Quick to compile instead of small: for every build that is not deployed to AWS.
+FAST := CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+LOCAL := cargo run --quiet --package local --
+
+.PHONY: help setup build-local demo run up test bench lint build deploy clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## Install what the local stack needs
+	@local/setup.sh
+
+build-local: setup
+	@echo "building the functions with sam build, and the local stack"
+	@$(FAST) $(TOOLS) sam build --config-env local >.local/build.log 2>&1 || { cat .local/build.log; exit 1; }
+	@cargo build --quiet --package local
+
+demo: build-local ## Run the main job: from a Kafka message to a trained model
+	@$(LOCAL) demo
+
+run: build-local ## Rehearse a submission: make run ZIP=path/to/submission.zip
+	@test -n "$(ZIP)" || { echo "say which submission: make run ZIP=path/to/submission.zip"; exit 2; }
+	@$(LOCAL) run "$(ZIP)"
+
+up: build-local ## Start the system and leave it running; KAFKA_URL=host:port uses a broker of yours
+	@$(LOCAL) up
+
+test: build-local ## Run every test
+	@cargo test --workspace --quiet
+
+bench: ## Measure speed, sizes and memory against their peers
+	@functions/intake/bench/run.sh
+
+lint: setup ## Check format, lints, template, definitions, dependencies and scripts
+	@local/lint.sh
+
+build: setup ## Build the functions as they are deployed
+	@$(TOOLS) sam build
+
+deploy: build ## Deploy to AWS: make deploy ENV=staging
+	@test -n "$(ENV)" || { echo "say where to: make deploy ENV=staging"; exit 2; }
+	@$(TOOLS) sam deploy --config-env "$(ENV)"
+
+clean: ## Remove everything that was built or installed here
+	@rm -rf target .local .aws-sam

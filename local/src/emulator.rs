@@ -1,0 +1,68 @@
+//! `MiniStack`, the emulator of AWS: <https://pypi.org/project/ministack/>.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Child;
+
+use crate::process::{bound_to_this, free_port};
+
+/// The region everything runs in.
+pub const REGION: &str = "us-east-1";
+
+/// A running emulator.
+#[derive(Debug)]
+pub struct Emulator {
+    child: Child,
+    /// Its port on the loopback interface: AWS's services and ECR's registry.
+    pub port: u16,
+    /// What it writes about its work.
+    pub log: PathBuf,
+}
+
+impl Emulator {
+    /// Starts the emulator with its data in memory and waits until it answers.
+    ///
+    /// `wait_scale` shortens the waits of state machines (retries and `Wait` states): 1 is true to life.
+    pub async fn start(tools: &Path, work: &Path, wait_scale: f64) -> Result<Self> {
+        let port = free_port()?;
+        let log = work.join("emulator.log");
+        let output = File::create(&log)?;
+        let mut child = bound_to_this(tools.join("emulator/bin/ministack"))
+            .current_dir(work)
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+            .env("MINISTACK_REGION", REGION)
+            .env("LAMBDA_EXECUTOR", "local")
+            .env("SFN_WAIT_SCALE", wait_scale.to_string())
+            .env("TMPDIR", work)
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .context("the emulator is not installed; run `make setup`")?;
+        for _ in 0..300 {
+            if let Some(status) = child.try_wait()? {
+                bail!("the emulator stopped with {status}; see {}", log.display());
+            }
+            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return Ok(Self { child, port, log });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("the emulator did not answer within 30 seconds; see {}", log.display())
+    }
+
+    /// Where AWS's services are.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends the emulator and the functions that it runs.
+    pub async fn stop(&mut self) {
+        let _ = self.child.kill().await;
+    }
+}

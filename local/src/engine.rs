@@ -1,0 +1,130 @@
+//! The container engine: docker where its daemon answers, else podman.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+
+use crate::process::bound_to_this;
+
+/// The label of the containers that this program starts; its value is the program's process id.
+const LABEL: &str = "marathon-match.local";
+/// The image that samples start from, and its place on a machine that cannot pull it.
+const BASE_IMAGE: &str = "public.ecr.aws/docker/library/busybox:1.37";
+
+/// A container engine that works here.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    podman: bool,
+    shim: PathBuf,
+}
+
+impl Engine {
+    /// Finds an engine that answers.
+    pub async fn find(root: &Path) -> Result<Self> {
+        for podman in [false, true] {
+            let name = if podman { "podman" } else { "docker" };
+            let info = Command::new(name).arg("info").output().await;
+            if info.is_ok_and(|info| info.status.success()) {
+                return Ok(Self { podman, shim: root.join("local/podman") });
+            }
+        }
+        bail!("neither docker nor podman answers; run `make setup` or start the docker daemon")
+    }
+
+    /// The engine's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        if self.podman { "podman" } else { "docker" }
+    }
+
+    /// A search path on which `docker` is this engine.
+    #[must_use]
+    pub fn search_path(&self, tools: &Path) -> String {
+        let inherited = std::env::var("PATH").unwrap_or_default();
+        let tools = tools.join("tools/bin");
+        if self.podman {
+            format!("{}:{}:{inherited}", self.shim.display(), tools.display())
+        } else {
+            format!("{}:{inherited}", tools.display())
+        }
+    }
+
+    /// A command of the engine.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        bound_to_this(if self.podman { self.shim.join("docker") } else { PathBuf::from("docker") })
+    }
+
+    /// The arguments of `run` that confine a container: no network, no capabilities, a root it cannot write, bounded
+    /// memory, processes and files.
+    #[must_use]
+    pub fn confinement(&self, memory_bytes: u64) -> Vec<String> {
+        let mut arguments: Vec<String> = [
+            "--network=none",
+            "--cap-drop=all",
+            "--security-opt=no-new-privileges",
+            "--read-only",
+            "--tmpfs=/tmp",
+            "--tmpfs=/run",
+            "--pids-limit=1000",
+            "--ulimit=nofile=1024:1024",
+            "--ulimit=nproc=1000:1000",
+        ]
+        .map(str::to_owned)
+        .into();
+        arguments.push(format!("--memory={memory_bytes}"));
+        arguments.push(format!("--memory-swap={memory_bytes}"));
+        arguments.push(format!("--label={LABEL}={}", std::process::id()));
+        if self.podman {
+            // The runtime that works with dropped privileges inside of containers and small virtual machines.
+            arguments.push("--runtime=runc".to_owned());
+        }
+        arguments
+    }
+
+    /// Runs a short command of the engine and gives its standard output.
+    pub async fn output(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.command().args(arguments).output().await.context("starting the container engine")?;
+        if !output.status.success() {
+            bail!("{} {}: {}", self.name(), arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Removes the containers that this program started, and those of earlier runs that were killed.
+    pub async fn remove_containers(&self) {
+        let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}}");
+        let filter = format!("label={LABEL}");
+        let Ok(list) = self.output(&["ps", "--all", "--filter", &filter, "--format", &format]).await else { return };
+        for line in list.lines() {
+            let Some((id, owner)) = line.split_once(' ') else { continue };
+            let ours = owner == std::process::id().to_string();
+            if ours || !Path::new("/proc").join(owner).exists() {
+                // Gone already is as good as removed.
+                let _ = self.output(&["rm", "--force", id]).await;
+            }
+        }
+    }
+
+    /// Makes sure that the samples' base image is here: pulled, or, without a network, made of Debian's busybox.
+    pub async fn prepare_base_image(&self, work: &Path) -> Result<()> {
+        if self.output(&["image", "inspect", BASE_IMAGE]).await.is_ok() {
+            return Ok(());
+        }
+        let pull = self.output(&["pull", BASE_IMAGE]);
+        if tokio::time::timeout(std::time::Duration::from_secs(60), pull).await.is_ok_and(|pulled| pulled.is_ok()) {
+            return Ok(());
+        }
+        let context = work.join("base-image");
+        std::fs::create_dir_all(&context)?;
+        std::fs::copy("/bin/busybox", context.join("busybox"))
+            .context("the base image can neither be pulled nor made: install Debian's package busybox-static")?;
+        std::fs::write(
+            context.join("Dockerfile"),
+            "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nCMD [\"sh\"]\n",
+        )?;
+        self.output(&["build", "--tag", BASE_IMAGE, &context.to_string_lossy()]).await?;
+        Ok(())
+    }
+}

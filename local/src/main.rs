@@ -1,0 +1,163 @@
+//! Runs the whole system on one machine.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use local::broker::TOPIC;
+use local::deploy::{INPUT_BUCKET, INPUT_PREFIX, OUTPUT_BUCKET};
+use local::emulator::REGION;
+use local::stack::{Options, SAMPLE_ID, Stack};
+use local::watch::{Ended, execution_arn, follow};
+use local::{archive, screen};
+use shared::SubmissionId;
+use shared::outcome::{Outcome, Status};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The whole Marathon Match Processor on one machine: the real functions on an emulator of AWS, real containers, Kafka.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Exit status: 0 completed, 3 the submission was rejected, 1 the platform failed, 2 wrong usage, 130 interrupted.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Bootstrap servers of a Kafka broker (plain text) to use instead of one of our own.
+    #[arg(long, env = "KAFKA_URL", global = true)]
+    kafka_url: Option<String>,
+    /// Memory of a training container in MB.
+    #[arg(long, default_value_t = 4096, global = true)]
+    memory: u64,
+    /// Template parameter to override, Name=value; may be repeated.
+    #[arg(long = "parameter", global = true)]
+    parameters: Vec<String>,
+    /// Factor on the waits between retries: 1 is as on AWS.
+    #[arg(long, default_value_t = 0.05, global = true)]
+    wait_scale: f64,
+    /// Print the outcome as JSON and nothing else on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Publish the sample message and follow the sample submission to its outcome.
+    Demo,
+    /// Rehearse a submission: a zip archive, or a folder to be packed.
+    Run {
+        /// The submission.
+        submission: PathBuf,
+        /// The submission's id; a new one unless given.
+        #[arg(long)]
+        id: Option<SubmissionId>,
+    },
+    /// Start the system and leave it running until Ctrl-C.
+    Up,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let interrupted = async {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+            return std::future::pending().await;
+        };
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    };
+    match run(&arguments, interrupted).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments, interrupted: impl Future<Output = ()>) -> Result<ExitCode> {
+    let mut interrupted = std::pin::pin!(interrupted);
+    let json = arguments.json;
+    let say = move |text: &str| if json { eprintln!("{text}") } else { println!("{text}") };
+    let options = Options {
+        root: std::env::current_dir().context("finding the repository")?,
+        kafka: arguments.kafka_url.clone(),
+        memory_bytes: arguments.memory * 1024 * 1024,
+        wait_scale: arguments.wait_scale,
+        parameters: arguments.parameters.clone(),
+    };
+    // Starting is not interrupted halfway: what it has started by then dies with this process.
+    let stack = tokio::select! {
+        stack = Stack::start(&options, say) => stack?,
+        () = &mut interrupted => return Ok(ExitCode::from(130)),
+    };
+    let code = tokio::select! {
+        code = work(arguments, &stack, &say) => code,
+        () = &mut interrupted => Ok(ExitCode::from(130)),
+    };
+    stack.stop().await;
+    code
+}
+
+async fn work(arguments: &Arguments, stack: &Stack, say: &impl Fn(&str)) -> Result<ExitCode> {
+    let (id, submission) = match &arguments.command {
+        Command::Up => {
+            say(&up_text(stack));
+            return std::future::pending().await;
+        }
+        Command::Demo => (SAMPLE_ID.parse()?, PathBuf::from("samples/submissions/regression")),
+        Command::Run { submission, id } => {
+            let fresh = || uuid::Uuid::new_v4().to_string().parse();
+            (id.clone().map_or_else(fresh, Ok)?, submission.clone())
+        }
+    };
+    let archive = archive::of_submission(&submission, &stack.work)?;
+    stack.submit(&id, &archive).await?;
+    say(&format!("published on {TOPIC} that {id} is clean"));
+    let execution = execution_arn(&stack.deployed.state_machine, id.aws_safe().as_str());
+    let quiet = arguments.json;
+    let ended = follow(&stack.clients.sfn, &execution, Duration::from_secs(60), |visit| {
+        if !quiet {
+            screen::show_visit(visit);
+        }
+    })
+    .await?;
+    let outcome = stack.stored_outcome(&id).await?;
+    if quiet {
+        println!("{}", serde_json::to_string_pretty(&outcome)?);
+    } else {
+        print_end(&ended, &outcome);
+    }
+    Ok(match outcome.status {
+        Status::Completed => ExitCode::SUCCESS,
+        Status::Rejected => ExitCode::from(3),
+        Status::Failed => ExitCode::FAILURE,
+    })
+}
+
+fn print_end(ended: &Ended, outcome: &Outcome) {
+    println!("\nThe execution {}{}\n", ended.status, ended.error.as_ref().map(|error| format!(" with {error}")).unwrap_or_default());
+    println!("{}\n{}", screen::picture(&ended.visits), screen::outcome(outcome));
+    println!("  outcome.json s3://{OUTPUT_BUCKET}/{}/outcome.json", outcome.submission_id);
+}
+
+fn up_text(stack: &Stack) -> String {
+    format!(
+        "The system is running; Ctrl-C ends it and everything in it.
+
+  AWS              {endpoint}  (region {REGION}, any credentials)
+                   aws --endpoint-url {endpoint} stepfunctions list-executions --state-machine-arn {machine}
+  Kafka            {kafka}  (topic {TOPIC})
+                   kcat -P -b {kafka} -t {TOPIC} samples/message.json
+  Submission API   {api}/v5  (serves {folder}: put a zip there as ID.zip)
+  training data    s3://{INPUT_BUCKET}/{INPUT_PREFIX}
+  outcomes         s3://{OUTPUT_BUCKET}/ID/outcome.json
+  staging          s3://{staging}/
+  log              {log}",
+        endpoint = stack.clients.endpoint,
+        machine = stack.deployed.state_machine,
+        kafka = stack.broker.servers,
+        api = stack.api.url,
+        folder = stack.api.folder.display(),
+        staging = stack.deployed.staging_bucket,
+        log = stack.work.join("emulator.log").display(),
+    )
+}

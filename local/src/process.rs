@@ -1,0 +1,29 @@
+//! Child processes that never outlive this one.
+
+use std::ffi::OsStr;
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+
+/// A command whose process gets SIGKILL when this process ends, however it ends: `setpriv` asks the kernel for that.
+#[must_use]
+pub fn bound_to_this(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Kills a child and the processes it started. The child must lead a process group of its own.
+pub fn kill_group(child: &Child) {
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+        // Gone already is as good as killed.
+        let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+/// A TCP port of the loopback interface that is free at the moment.
+pub fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

@@ -1,0 +1,74 @@
+//! What a person sees: states as they come and go, and the outcome at the end.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+use shared::outcome::{Outcome, Status};
+
+use crate::watch::Visit;
+
+/// Characters of the longest bar of the picture.
+const BAR: f64 = 40.0;
+
+/// Prints a visit of a state when it ends. Choices and other moments that take no time are left out.
+pub fn show_visit(visit: &Visit) {
+    match visit.seconds {
+        None if is_work(visit) && std::io::stdout().is_terminal() => println!("  … {}", visit.state),
+        Some(seconds) if is_work(visit) => println!("  ✓ {:<16} {seconds:>7.1} s", visit.state),
+        _ => {}
+    }
+}
+
+/// States that do something.
+fn is_work(visit: &Visit) -> bool {
+    !matches!(visit.state.as_str(), "Prepare" | "DecideRetry" | "ResumeStep" | "IsPlatformFault" | "Finish")
+}
+
+/// The course of an execution as bars on a common axis of time.
+#[must_use]
+pub fn picture(visits: &[Visit]) -> String {
+    let end = visits.iter().map(|visit| visit.entered + visit.seconds.unwrap_or(0.0)).fold(0.1, f64::max);
+    let mut picture = String::new();
+    for visit in visits.iter().filter(|visit| is_work(visit)) {
+        let seconds = visit.seconds.unwrap_or(0.0);
+        let place = |at: f64| (at / end * BAR).round() as usize;
+        let (from, to) = (place(visit.entered), place(visit.entered + seconds));
+        let bar = format!("{}{}", " ".repeat(from), "█".repeat((to - from).max(1)));
+        let _ = writeln!(picture, "  {:<16} {bar:<42} {seconds:>6.1} s", visit.state);
+    }
+    picture
+}
+
+/// The outcome in words.
+#[must_use]
+pub fn outcome(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let status = match outcome.status {
+        Status::Completed => "completed: the model is trained and stored",
+        Status::Rejected => "rejected: the submission is at fault",
+        Status::Failed => "failed: the platform is at fault",
+    };
+    let _ = writeln!(text, "  submission   {}\n  outcome      {status}", outcome.submission_id);
+    if let Some(failure) = &outcome.failure {
+        let _ = writeln!(text, "  failure      {} in {:?}\n  reason       {}", failure.code, failure.step, failure.message);
+        if let Some(detail) = &failure.detail {
+            let _ = writeln!(text, "  detail       {detail}");
+        }
+        if !failure.log_tail.is_empty() {
+            let _ = writeln!(text, "  last lines of the log:");
+            for line in &failure.log_tail {
+                let _ = writeln!(text, "    │ {line}");
+            }
+        }
+    }
+    if let Some(archive) = &outcome.archive {
+        let _ = writeln!(text, "  archive      s3://{}/{} ({} bytes, SHA-256 {})", archive.bucket, archive.key, archive.bytes, archive.sha256);
+    }
+    if let Some(image) = &outcome.image {
+        let _ = writeln!(text, "  image        {}\n  digest       {}", image.uri, image.digest);
+    }
+    if let Some(training) = &outcome.training {
+        let _ = writeln!(text, "  trained by   {}\n  model        {}", training.job_name, training.model_uri);
+    }
+    text
+}

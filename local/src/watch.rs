@@ -1,0 +1,103 @@
+//! Following an execution by its history.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use aws_sdk_sfn::Client;
+use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
+use tokio::time::{Instant, sleep};
+
+/// How often the history is read.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// One visit of a state.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    /// The state's name.
+    pub state: String,
+    /// When it was entered, in seconds since the execution's start.
+    pub entered: f64,
+    /// How long it took in seconds; none while it lasts.
+    pub seconds: Option<f64>,
+}
+
+/// An execution that came to its end.
+#[derive(Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub status: ExecutionStatus,
+    /// Its output, when it succeeded.
+    pub output: Option<String>,
+    /// The error's name, when it failed.
+    pub error: Option<String>,
+    /// Every visit of a state, in order.
+    pub visits: Vec<Visit>,
+}
+
+/// The ARN of an execution by its state machine and name.
+#[must_use]
+pub fn execution_arn(state_machine: &str, name: &str) -> String {
+    format!("{}:{name}", state_machine.replace(":stateMachine:", ":execution:"))
+}
+
+/// Waits for an execution to be there and to end, and shows each visit as it begins and ends.
+pub async fn follow(sfn: &Client, execution: &str, appears_within: Duration, mut show: impl FnMut(&Visit)) -> Result<Ended> {
+    let deadline = Instant::now() + appears_within;
+    let mut shown = Vec::new();
+    loop {
+        let description = match sfn.describe_execution().execution_arn(execution).send().await {
+            Ok(description) => description,
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_execution_does_not_exist()) => {
+                if Instant::now() > deadline {
+                    bail!("the message started no execution within {} s", appears_within.as_secs());
+                }
+                sleep(INTERVAL).await;
+                continue;
+            }
+            Err(error) => return Err(error).context("reading the execution"),
+        };
+        let visits = visits(sfn, execution).await?;
+        for (at, visit) in visits.iter().enumerate() {
+            let state = visit.seconds.is_some();
+            match shown.get_mut(at) {
+                None => {
+                    show(visit);
+                    shown.push(state);
+                }
+                Some(shown) if *shown != state => {
+                    show(visit);
+                    *shown = state;
+                }
+                Some(_) => {}
+            }
+        }
+        if *description.status() != ExecutionStatus::Running {
+            return Ok(Ended { status: description.status, output: description.output, error: description.error, visits });
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+async fn visits(sfn: &Client, execution: &str) -> Result<Vec<Visit>> {
+    let mut visits: Vec<Visit> = Vec::new();
+    let mut start = None;
+    let mut pages = sfn.get_execution_history().execution_arn(execution).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        for event in page.context("reading the execution's history")?.events() {
+            let at = event.timestamp().as_secs_f64();
+            let start = *start.get_or_insert(at);
+            note(&mut visits, event, at - start);
+        }
+    }
+    Ok(visits)
+}
+
+fn note(visits: &mut Vec<Visit>, event: &HistoryEvent, at: f64) {
+    if let Some(entered) = event.state_entered_event_details() {
+        visits.push(Visit { state: entered.name().to_owned(), entered: at, seconds: None });
+    } else if (event.state_exited_event_details().is_some() || event.r#type().as_str().starts_with("Execution"))
+        && let Some(last) = visits.last_mut()
+    {
+        last.seconds.get_or_insert(at - last.entered);
+    }
+}
