@@ -38,6 +38,7 @@ fi
 command -v python3 >/dev/null || install python3 python3-venv
 command -v setpriv >/dev/null || install util-linux
 [ -x /bin/busybox ] || install busybox-static
+command -v kcat >/dev/null || install kcat
 if ! docker info >/dev/null 2>&1 && ! { command -v podman && command -v runc; } >/dev/null; then
   install podman runc
 fi

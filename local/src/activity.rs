@@ -41,12 +41,23 @@ where
                 Err(error) => Err(TaskFailure { error: "States.Runtime", cause: error.to_string() }),
             };
             let answered = match result {
-                Ok(output) => {
-                    sfn.send_task_success().task_token(token).output(output.to_string()).send().await.map(drop).map_err(anyhow::Error::from)
-                }
-                Err(failure) => {
-                    sfn.send_task_failure().task_token(token).error(failure.error).cause(failure.cause).send().await.map(drop).map_err(anyhow::Error::from)
-                }
+                Ok(output) => sfn
+                    .send_task_success()
+                    .task_token(token)
+                    .output(output.to_string())
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(anyhow::Error::from),
+                Err(failure) => sfn
+                    .send_task_failure()
+                    .task_token(token)
+                    .error(failure.error)
+                    .cause(failure.cause)
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(anyhow::Error::from),
             };
             if let Err(error) = answered {
                 eprintln!("a task's result could not be sent: {error:#}");

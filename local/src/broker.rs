@@ -1,5 +1,6 @@
 //! A Kafka broker: librdkafka's mock cluster, or one that the user runs.
 
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,10 +11,17 @@ use rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
 /// The topic that announces reviews.
 pub const TOPIC: &str = "submission.notification.aggregate";
 
+fn mock_cluster() -> Result<MockCluster<'static, DefaultProducerContext>> {
+    let cluster = MockCluster::new(1).context("starting the Kafka broker")?;
+    cluster.create_topic(TOPIC, 1, 1).context("creating the topic")?;
+    Ok(cluster)
+}
+
 /// A broker to talk to.
+#[derive(Debug)]
 pub struct Broker {
-    // Dropping it ends the mock cluster.
-    _cluster: Option<MockCluster<'static, DefaultProducerContext>>,
+    // Dropping it ends the mock cluster's thread.
+    _cluster: Option<Sender<()>>,
     /// Bootstrap servers, `host:port` separated by commas.
     pub servers: String,
 }
@@ -24,10 +32,17 @@ impl Broker {
         if let Some(servers) = servers {
             return Ok(Self { _cluster: None, servers: servers.to_owned() });
         }
-        let cluster = MockCluster::new(1).context("starting the Kafka broker")?;
-        cluster.create_topic(TOPIC, 1, 1).context("creating the topic")?;
-        let servers = cluster.bootstrap_servers();
-        Ok(Self { _cluster: Some(cluster), servers })
+        let (ended, until_ended) = channel::<()>();
+        let (started, start) = channel();
+        // The cluster cannot leave the thread that made it.
+        std::thread::spawn(move || match mock_cluster() {
+            Ok(cluster) => {
+                let _ = started.send(Ok(cluster.bootstrap_servers()));
+                let _ = until_ended.recv();
+            }
+            Err(error) => drop(started.send(Err(error))),
+        });
+        Ok(Self { servers: start.recv()??, _cluster: Some(ended) })
     }
 
     /// Publishes one message on the topic.

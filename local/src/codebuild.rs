@@ -64,8 +64,11 @@ impl CodeBuild {
         let (status, build) = match self.build(&uuid, arguments).await {
             Ok(answer) => answer,
             // What goes wrong outside of the buildspec is the service's fault.
-            Err(error) => ("FAULT", json!({"Id": uuid, "BuildStatus": "FAULT", "Phases": [
-                {"PhaseType": "PROVISIONING", "PhaseStatus": "FAULT", "Contexts": [{"Message": format!("{error:#}")}]}]})),
+            Err(error) => (
+                "FAULT",
+                json!({"Id": uuid, "BuildStatus": "FAULT", "Phases": [
+                {"PhaseType": "PROVISIONING", "PhaseStatus": "FAULT", "Contexts": [{"Message": format!("{error:#}")}]}]}),
+            ),
         };
         let answer = json!({ "Build": build });
         if status == "SUCCEEDED" {
@@ -102,7 +105,8 @@ impl CodeBuild {
     }
 
     async fn download_source(&self, arguments: &StartBuild, source: &Path) -> Result<()> {
-        let (bucket, key) = arguments.source_location_override.split_once('/').context("the source is no bucket/key")?;
+        let (bucket, key) =
+            arguments.source_location_override.split_once('/').context("the source is no bucket/key")?;
         let object = self
             .clients
             .s3
@@ -124,13 +128,23 @@ impl CodeBuild {
     }
 
     async fn buildspec(&self, arn: &str) -> Result<Buildspec> {
-        let (bucket, key) =
-            arn.strip_prefix("arn:aws:s3:::").and_then(|object| object.split_once('/')).context("the buildspec is no S3 ARN")?;
-        let object = self.clients.s3.get_object().bucket(bucket).key(key).send().await.context("downloading the buildspec")?;
+        let (bucket, key) = arn
+            .strip_prefix("arn:aws:s3:::")
+            .and_then(|object| object.split_once('/'))
+            .context("the buildspec is no S3 ARN")?;
+        let object =
+            self.clients.s3.get_object().bucket(bucket).key(key).send().await.context("downloading the buildspec")?;
         Buildspec::parse(std::str::from_utf8(&object.body.collect().await?.into_bytes())?)
     }
 
-    async fn run(&self, arguments: &StartBuild, uuid: &str, folder: &Path, buildspec: &Buildspec, log: &JobLog) -> Result<Finished> {
+    async fn run(
+        &self,
+        arguments: &StartBuild,
+        uuid: &str,
+        folder: &Path,
+        buildspec: &Buildspec,
+        log: &JobLog,
+    ) -> Result<Finished> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60 * arguments.timeout_in_minutes_override);
         let mut finished = Finished { phases: Vec::new(), failed: None, timed_out: false };
         for phase in Phase::ALL {
@@ -160,7 +174,11 @@ impl CodeBuild {
                         continue;
                     }
                     let first = command.lines().next().unwrap_or_default();
-                    problem = Some(("FAILED", "COMMAND_EXECUTION_ERROR", format!("Error while executing command: {first}. Reason: {status}")));
+                    problem = Some((
+                        "FAILED",
+                        "COMMAND_EXECUTION_ERROR",
+                        format!("Error while executing command: {first}. Reason: {status}"),
+                    ));
                 } else {
                     kill_group(&child);
                     finished.timed_out = true;

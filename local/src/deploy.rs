@@ -121,7 +121,13 @@ fn tool(tools: &Path, name: &str, endpoint: &str, root: &Path) -> tokio::process
 async fn sam_deploy(endpoint: &str, root: &Path, tools: &Path, parameters: &[String]) -> Result<()> {
     let output = tool(tools, "sam", endpoint, root)
         .args(["deploy", "--template-file", ".aws-sam/build/template.yaml", "--stack-name", STACK, "--resolve-s3"])
-        .args(["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar", "--parameter-overrides"])
+        .args([
+            "--capabilities",
+            "CAPABILITY_IAM",
+            "--no-confirm-changeset",
+            "--no-progressbar",
+            "--parameter-overrides",
+        ])
         .args(parameters)
         .output()
         .await
@@ -136,6 +142,12 @@ async fn sam_deploy(endpoint: &str, root: &Path, tools: &Path, parameters: &[Str
     Ok(())
 }
 
+#[derive(serde::Deserialize)]
+struct Output {
+    key: String,
+    value: String,
+}
+
 async fn outputs(clients: &Clients, root: &Path, tools: &Path) -> Result<HashMap<String, String>> {
     let query = "Stacks[0].Outputs[].{key: OutputKey, value: OutputValue}";
     let output = tool(tools, "aws", &clients.endpoint, root)
@@ -144,11 +156,6 @@ async fn outputs(clients: &Clients, root: &Path, tools: &Path) -> Result<HashMap
         .await?;
     if !output.status.success() {
         bail!("reading the stack's outputs failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    }
-    #[derive(serde::Deserialize)]
-    struct Output {
-        key: String,
-        value: String,
     }
     let outputs: Vec<Output> = serde_json::from_slice(&output.stdout)?;
     Ok(outputs.into_iter().map(|output| (output.key, output.value)).collect())

@@ -1,6 +1,7 @@
 //! The container engine: docker where its daemon answers, else podman.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
@@ -113,7 +114,7 @@ impl Engine {
             return Ok(());
         }
         let pull = self.output(&["pull", BASE_IMAGE]);
-        if tokio::time::timeout(std::time::Duration::from_secs(60), pull).await.is_ok_and(|pulled| pulled.is_ok()) {
+        if tokio::time::timeout(Duration::from_mins(1), pull).await.is_ok_and(|pulled| pulled.is_ok()) {
             return Ok(());
         }
         let context = work.join("base-image");

@@ -18,7 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// The whole Marathon Match Processor on one machine: the real functions on an emulator of AWS, real containers, Kafka.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit status: 0 completed, 3 the submission was rejected, 1 the platform failed, 2 wrong usage, 130 interrupted.")]
+#[command(
+    version,
+    after_help = "Exit status: 0 completed, 3 the submission was rejected, 1 the platform failed, 2 wrong usage, 130 interrupted."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -59,7 +62,8 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let interrupted = async {
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
             return std::future::pending().await;
         };
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
@@ -73,8 +77,22 @@ async fn main() -> ExitCode {
     }
 }
 
+/// The submission that the command names, if it names one.
+fn submission(command: &Command) -> Result<Option<(SubmissionId, PathBuf)>> {
+    Ok(match command {
+        Command::Up => None,
+        Command::Demo => Some((SAMPLE_ID.parse()?, PathBuf::from("samples/submissions/regression"))),
+        Command::Run { submission, id } => {
+            std::fs::metadata(submission).with_context(|| format!("reading {}", submission.display()))?;
+            let fresh = || uuid::Uuid::new_v4().to_string().parse();
+            Some((id.clone().map_or_else(fresh, Ok)?, submission.clone()))
+        }
+    })
+}
+
 async fn run(arguments: &Arguments, interrupted: impl Future<Output = ()>) -> Result<ExitCode> {
     let mut interrupted = std::pin::pin!(interrupted);
+    let submission = submission(&arguments.command)?;
     let json = arguments.json;
     let say = move |text: &str| if json { eprintln!("{text}") } else { println!("{text}") };
     let options = Options {
@@ -90,38 +108,35 @@ async fn run(arguments: &Arguments, interrupted: impl Future<Output = ()>) -> Re
         () = &mut interrupted => return Ok(ExitCode::from(130)),
     };
     let code = tokio::select! {
-        code = work(arguments, &stack, &say) => code,
+        code = work(submission, arguments.json, &stack, &say) => code,
         () = &mut interrupted => Ok(ExitCode::from(130)),
     };
     stack.stop().await;
     code
 }
 
-async fn work(arguments: &Arguments, stack: &Stack, say: &impl Fn(&str)) -> Result<ExitCode> {
-    let (id, submission) = match &arguments.command {
-        Command::Up => {
-            say(&up_text(stack));
-            return std::future::pending().await;
-        }
-        Command::Demo => (SAMPLE_ID.parse()?, PathBuf::from("samples/submissions/regression")),
-        Command::Run { submission, id } => {
-            let fresh = || uuid::Uuid::new_v4().to_string().parse();
-            (id.clone().map_or_else(fresh, Ok)?, submission.clone())
-        }
+async fn work(
+    submission: Option<(SubmissionId, PathBuf)>,
+    json: bool,
+    stack: &Stack,
+    say: &impl Fn(&str),
+) -> Result<ExitCode> {
+    let Some((id, submission)) = submission else {
+        say(&up_text(stack));
+        return std::future::pending().await;
     };
     let archive = archive::of_submission(&submission, &stack.work)?;
     stack.submit(&id, &archive).await?;
     say(&format!("published on {TOPIC} that {id} is clean"));
     let execution = execution_arn(&stack.deployed.state_machine, id.aws_safe().as_str());
-    let quiet = arguments.json;
-    let ended = follow(&stack.clients.sfn, &execution, Duration::from_secs(60), |visit| {
-        if !quiet {
+    let ended = follow(&stack.clients.sfn, &execution, Duration::from_mins(1), |visit| {
+        if !json {
             screen::show_visit(visit);
         }
     })
     .await?;
     let outcome = stack.stored_outcome(&id).await?;
-    if quiet {
+    if json {
         println!("{}", serde_json::to_string_pretty(&outcome)?);
     } else {
         print_end(&ended, &outcome);
@@ -134,7 +149,11 @@ async fn work(arguments: &Arguments, stack: &Stack, say: &impl Fn(&str)) -> Resu
 }
 
 fn print_end(ended: &Ended, outcome: &Outcome) {
-    println!("\nThe execution {}{}\n", ended.status, ended.error.as_ref().map(|error| format!(" with {error}")).unwrap_or_default());
+    println!(
+        "\nThe execution {}{}\n",
+        ended.status,
+        ended.error.as_ref().map(|error| format!(" with {error}")).unwrap_or_default()
+    );
     println!("{}\n{}", screen::picture(&ended.visits), screen::outcome(outcome));
     println!("  outcome.json s3://{OUTPUT_BUCKET}/{}/outcome.json", outcome.submission_id);
 }

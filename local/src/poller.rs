@@ -69,7 +69,8 @@ async fn invoke(lambda: &aws_sdk_lambda::Client, function: &str, event: &[u8]) -
 fn msk_event(servers: &str, batch: &[BorrowedMessage<'_>]) -> Value {
     let mut records: Map<String, Value> = Map::new();
     for message in batch {
-        let partition = records.entry(format!("{}-{}", message.topic(), message.partition())).or_insert_with(|| json!([]));
+        let partition =
+            records.entry(format!("{}-{}", message.topic(), message.partition())).or_insert_with(|| json!([]));
         if let Some(partition) = partition.as_array_mut() {
             partition.push(record(message));
         }
@@ -94,7 +95,8 @@ fn record(message: &BorrowedMessage<'_>) -> Value {
             headers
                 .iter()
                 .map(|header| {
-                    let signed: Vec<i8> = header.value.unwrap_or_default().iter().map(|byte| byte.cast_signed()).collect();
+                    let signed: Vec<i8> =
+                        header.value.unwrap_or_default().iter().map(|byte| byte.cast_signed()).collect();
                     json!({ header.key: signed })
                 })
                 .collect()

@@ -1,7 +1,7 @@
 //! Stands in for `sagemaker:createTrainingJob.sync`: runs the pinned image under SageMaker's container contract, on this
 //! machine. The contract: <https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html>.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -95,8 +95,8 @@ pub struct SageMaker {
     pub work: PathBuf,
     /// Memory of a training container in bytes.
     pub memory_bytes: u64,
-    /// The names of all jobs so far: a name is unique for ever.
-    pub names: Arc<Mutex<HashSet<String>>>,
+    /// The jobs so far, the image of each by the job's name: a name is unique for ever.
+    pub trained: Arc<Mutex<HashMap<String, String>>>,
 }
 
 /// How a container ended.
@@ -110,7 +110,8 @@ impl SageMaker {
     /// Trains as the arguments of CreateTrainingJob say, and answers as the synchronous integration does.
     pub async fn create_training_job(self, arguments: Value) -> Result<Value, TaskFailure> {
         let name = arguments["TrainingJobName"].as_str().unwrap_or_default().to_owned();
-        if !self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
+        let image = arguments["AlgorithmSpecification"]["TrainingImage"].as_str().unwrap_or_default().to_owned();
+        if self.trained.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), image).is_some() {
             let cause = format!("Training job names must be unique within an AWS account and region: {name}");
             return Err(TaskFailure { error: "SageMaker.ResourceInUseException", cause });
         }
@@ -182,8 +183,11 @@ impl SageMaker {
         write("hyperparameters.json", &json!(arguments.hyper_parameters))?;
         write("inputdataconfig.json", &Value::Object(channels))?;
         let instance = arguments.resource_config["InstanceType"].clone();
-        write("resourceconfig.json", &json!({"current_host": "algo-1", "hosts": ["algo-1"], "current_instance_type": instance,
-            "network_interface_name": "eth0"}))?;
+        write(
+            "resourceconfig.json",
+            &json!({"current_host": "algo-1", "hosts": ["algo-1"], "current_instance_type": instance,
+            "network_interface_name": "eth0"}),
+        )?;
         Ok(())
     }
 
@@ -193,7 +197,10 @@ impl SageMaker {
         let mut pages = self.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
         while let Some(page) = pages.next().await {
             for object in page.context("listing the training data")?.contents() {
-                let Some(name) = object.key().and_then(|key| key.strip_prefix(prefix)).filter(|name| !name.is_empty()) else { continue };
+                let Some(name) = object.key().and_then(|key| key.strip_prefix(prefix)).filter(|name| !name.is_empty())
+                else {
+                    continue;
+                };
                 let file = target.join(name);
                 std::fs::create_dir_all(file.parent().unwrap_or(target))?;
                 let key = format!("{prefix}{name}");
@@ -224,11 +231,17 @@ impl SageMaker {
         let reader = tokio::net::unix::pipe::Receiver::from_owned_fd(output.into())?;
         let in_time = timeout(limit, log.copy(reader)).await;
         if in_time.is_err() {
-            self.engine.output(&["stop", "--time", &STOP_SECONDS.to_string(), &name]).await.context("stopping the container")?;
+            self.engine
+                .output(&["stop", "--time", &STOP_SECONDS.to_string(), &name])
+                .await
+                .context("stopping the container")?;
         }
         let exit = child.wait().await?;
-        let killed_for_memory =
-            self.engine.output(&["inspect", "--format", "{{.State.OOMKilled}}", &name]).await.is_ok_and(|answer| answer == "true");
+        let killed_for_memory = self
+            .engine
+            .output(&["inspect", "--format", "{{.State.OOMKilled}}", &name])
+            .await
+            .is_ok_and(|answer| answer == "true");
         // The image stays: builds and jobs of the same submission share it.
         let _ = self.engine.output(&["rm", "--force", &name]).await;
         match in_time {

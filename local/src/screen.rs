@@ -2,19 +2,20 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use shared::outcome::{Outcome, Status};
 
 use crate::watch::Visit;
 
 /// Characters of the longest bar of the picture.
-const BAR: f64 = 40.0;
+const BAR: u128 = 40;
 
 /// Prints a visit of a state when it ends. Choices and other moments that take no time are left out.
 pub fn show_visit(visit: &Visit) {
-    match visit.seconds {
+    match visit.took {
         None if is_work(visit) && std::io::stdout().is_terminal() => println!("  … {}", visit.state),
-        Some(seconds) if is_work(visit) => println!("  ✓ {:<16} {seconds:>7.1} s", visit.state),
+        Some(took) if is_work(visit) => println!("  ✓ {:<16} {:>7.1} s", visit.state, took.as_secs_f64()),
         _ => {}
     }
 }
@@ -27,14 +28,14 @@ fn is_work(visit: &Visit) -> bool {
 /// The course of an execution as bars on a common axis of time.
 #[must_use]
 pub fn picture(visits: &[Visit]) -> String {
-    let end = visits.iter().map(|visit| visit.entered + visit.seconds.unwrap_or(0.0)).fold(0.1, f64::max);
+    let end = visits.iter().map(|visit| visit.entered + visit.took.unwrap_or_default()).max().unwrap_or_default();
+    let column = |at: Duration| usize::try_from(at.as_millis() * BAR / end.as_millis().max(1)).unwrap_or_default();
     let mut picture = String::new();
     for visit in visits.iter().filter(|visit| is_work(visit)) {
-        let seconds = visit.seconds.unwrap_or(0.0);
-        let place = |at: f64| (at / end * BAR).round() as usize;
-        let (from, to) = (place(visit.entered), place(visit.entered + seconds));
+        let took = visit.took.unwrap_or_default();
+        let (from, to) = (column(visit.entered), column(visit.entered + took));
         let bar = format!("{}{}", " ".repeat(from), "█".repeat((to - from).max(1)));
-        let _ = writeln!(picture, "  {:<16} {bar:<42} {seconds:>6.1} s", visit.state);
+        let _ = writeln!(picture, "  {:<16} {bar:<42} {:>6.1} s", visit.state, took.as_secs_f64());
     }
     picture
 }
@@ -50,7 +51,8 @@ pub fn outcome(outcome: &Outcome) -> String {
     };
     let _ = writeln!(text, "  submission   {}\n  outcome      {status}", outcome.submission_id);
     if let Some(failure) = &outcome.failure {
-        let _ = writeln!(text, "  failure      {} in {:?}\n  reason       {}", failure.code, failure.step, failure.message);
+        let _ =
+            writeln!(text, "  failure      {} in {:?}\n  reason       {}", failure.code, failure.step, failure.message);
         if let Some(detail) = &failure.detail {
             let _ = writeln!(text, "  detail       {detail}");
         }
@@ -62,7 +64,11 @@ pub fn outcome(outcome: &Outcome) -> String {
         }
     }
     if let Some(archive) = &outcome.archive {
-        let _ = writeln!(text, "  archive      s3://{}/{} ({} bytes, SHA-256 {})", archive.bucket, archive.key, archive.bytes, archive.sha256);
+        let _ = writeln!(
+            text,
+            "  archive      s3://{}/{} ({} bytes, SHA-256 {})",
+            archive.bucket, archive.key, archive.bytes, archive.sha256
+        );
     }
     if let Some(image) = &outcome.image {
         let _ = writeln!(text, "  image        {}\n  digest       {}", image.uri, image.digest);

@@ -1,6 +1,6 @@
 //! The whole system, started and stopped together.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -102,6 +102,8 @@ pub struct Stack {
     pub engine: Engine,
     /// The folder of this run.
     pub work: PathBuf,
+    /// The training jobs so far: the image of each by the job's name.
+    pub trained: Arc<Mutex<HashMap<String, String>>>,
     emulator: Emulator,
     tasks: JoinSet<()>,
 }
@@ -131,13 +133,15 @@ impl Stack {
         };
 
         let mut tasks = JoinSet::new();
-        let build = CodeBuild { clients: clients.clone(), engine: engine.clone(), tools: tools.clone(), work: work.clone() };
+        let trained = Arc::new(Mutex::new(HashMap::new()));
+        let build =
+            CodeBuild { clients: clients.clone(), engine: engine.clone(), tools: tools.clone(), work: work.clone() };
         let train = SageMaker {
             clients: clients.clone(),
             engine: engine.clone(),
             work: work.clone(),
             memory_bytes: options.memory_bytes,
-            names: Arc::new(Mutex::new(HashSet::new())),
+            trained: Arc::clone(&trained),
         };
         let (sfn, arn) = (clients.sfn.clone(), deployed.build_activity.clone());
         spawn(&mut tasks, "CodeBuild's stand-in", async move {
@@ -149,13 +153,16 @@ impl Stack {
         });
         let (servers, lambda, intake) = (broker.servers.clone(), clients.lambda.clone(), deployed.intake.clone());
         spawn(&mut tasks, "the Kafka poller", async move { poller::poll(&servers, &lambda, &intake).await });
-        Ok(Self { clients, deployed, broker, api, engine, work, emulator, tasks })
+        Ok(Self { clients, deployed, broker, api, engine, work, trained, emulator, tasks })
     }
 
     /// Announces a submission as clean: serves its archive and publishes the sample message with its id.
     pub async fn submit(&self, id: &SubmissionId, archive: &Path) -> Result<()> {
         self.api.add(id, archive)?;
-        self.broker.publish(None, Some(message(id).as_bytes())).await.with_context(|| format!("announcing {id} on {TOPIC}"))
+        self.broker
+            .publish(None, Some(message(id).as_bytes()))
+            .await
+            .with_context(|| format!("announcing {id} on {TOPIC}"))
     }
 
     /// The outcome stored for a submission.

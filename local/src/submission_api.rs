@@ -48,12 +48,12 @@ impl SubmissionApi {
     /// Serves a folder on a free loopback port.
     pub async fn start(folder: &FilePath) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let served = Arc::new(Served { folder: folder.to_owned(), tokens: Mutex::default() });
+        let state = Arc::new(Served { folder: folder.to_owned(), tokens: Mutex::default() });
         let router = Router::new()
             .route("/oauth/token", post(token))
             .route("/v5/submissions/{id}", get(metadata))
             .route("/v5/submissions/{id}/download", get(download))
-            .with_state(served);
+            .with_state(state);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let server = tokio::spawn(async move {
@@ -107,24 +107,24 @@ fn authorized(served: &Served, headers: &HeaderMap) -> bool {
 }
 
 /// The archive of a submission, or the answer to who may not have it.
-fn archive(served: &Served, headers: &HeaderMap, id: &str) -> Result<PathBuf, Response> {
+fn archive(served: &Served, headers: &HeaderMap, id: &str) -> Result<PathBuf, Box<Response>> {
     if !authorized(served, headers) {
         let refusal = json!({"id": "local", "version": "v5", "result":
             {"success": false, "status": 403, "content": {"message": "No token provided."}}});
-        return Err((StatusCode::FORBIDDEN, Json(refusal)).into_response());
+        return Err(Box::new((StatusCode::FORBIDDEN, Json(refusal)).into_response()));
     }
     // Only what is an id is looked for: nothing outside of the folder can be named.
     let archive = id.parse::<SubmissionId>().ok().map(|id| served.folder.join(format!("{id}.zip")));
     archive.filter(|archive| archive.is_file()).ok_or_else(|| {
         let refusal = json!({"message": format!("Submission with ID = {id} is not found")});
-        (StatusCode::NOT_FOUND, Json(refusal)).into_response()
+        Box::new((StatusCode::NOT_FOUND, Json(refusal)).into_response())
     })
 }
 
 async fn metadata(State(served): State<Arc<Served>>, headers: HeaderMap, Path(id): Path<String>) -> Response {
     let archive = match archive(&served, &headers, &id) {
         Ok(archive) => archive,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let written = std::fs::read(archive.with_extension("json")).ok();
     match written.map(|json| serde_json::from_slice::<Value>(&json)) {
@@ -141,7 +141,7 @@ async fn metadata(State(served): State<Arc<Served>>, headers: HeaderMap, Path(id
 async fn download(State(served): State<Arc<Served>>, headers: HeaderMap, Path(id): Path<String>) -> Response {
     let archive = match archive(&served, &headers, &id) {
         Ok(archive) => archive,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     match tokio::fs::File::open(&archive).await {
         Ok(file) => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use aws_sdk_sfn::Client;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
 use tokio::time::{Instant, sleep};
 
@@ -15,10 +16,10 @@ const INTERVAL: Duration = Duration::from_millis(200);
 pub struct Visit {
     /// The state's name.
     pub state: String,
-    /// When it was entered, in seconds since the execution's start.
-    pub entered: f64,
-    /// How long it took in seconds; none while it lasts.
-    pub seconds: Option<f64>,
+    /// When it was entered, since the execution's start.
+    pub entered: Duration,
+    /// How long it took; none while it lasts.
+    pub took: Option<Duration>,
 }
 
 /// An execution that came to its end.
@@ -41,13 +42,18 @@ pub fn execution_arn(state_machine: &str, name: &str) -> String {
 }
 
 /// Waits for an execution to be there and to end, and shows each visit as it begins and ends.
-pub async fn follow(sfn: &Client, execution: &str, appears_within: Duration, mut show: impl FnMut(&Visit)) -> Result<Ended> {
+pub async fn follow(
+    sfn: &Client,
+    execution: &str,
+    appears_within: Duration,
+    mut show: impl FnMut(&Visit),
+) -> Result<Ended> {
     let deadline = Instant::now() + appears_within;
     let mut shown = Vec::new();
     loop {
         let description = match sfn.describe_execution().execution_arn(execution).send().await {
             Ok(description) => description,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_execution_does_not_exist()) => {
+            Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => {
                 if Instant::now() > deadline {
                     bail!("the message started no execution within {} s", appears_within.as_secs());
                 }
@@ -58,7 +64,7 @@ pub async fn follow(sfn: &Client, execution: &str, appears_within: Duration, mut
         };
         let visits = visits(sfn, execution).await?;
         for (at, visit) in visits.iter().enumerate() {
-            let state = visit.seconds.is_some();
+            let state = visit.took.is_some();
             match shown.get_mut(at) {
                 None => {
                     show(visit);
@@ -72,7 +78,12 @@ pub async fn follow(sfn: &Client, execution: &str, appears_within: Duration, mut
             }
         }
         if *description.status() != ExecutionStatus::Running {
-            return Ok(Ended { status: description.status, output: description.output, error: description.error, visits });
+            return Ok(Ended {
+                status: description.status,
+                output: description.output,
+                error: description.error,
+                visits,
+            });
         }
         sleep(INTERVAL).await;
     }
@@ -84,20 +95,20 @@ async fn visits(sfn: &Client, execution: &str) -> Result<Vec<Visit>> {
     let mut pages = sfn.get_execution_history().execution_arn(execution).into_paginator().send();
     while let Some(page) = pages.next().await {
         for event in page.context("reading the execution's history")?.events() {
-            let at = event.timestamp().as_secs_f64();
+            let at = Duration::from_millis(event.timestamp().to_millis()?.try_into()?);
             let start = *start.get_or_insert(at);
-            note(&mut visits, event, at - start);
+            note(&mut visits, event, at.saturating_sub(start));
         }
     }
     Ok(visits)
 }
 
-fn note(visits: &mut Vec<Visit>, event: &HistoryEvent, at: f64) {
+fn note(visits: &mut Vec<Visit>, event: &HistoryEvent, at: Duration) {
     if let Some(entered) = event.state_entered_event_details() {
-        visits.push(Visit { state: entered.name().to_owned(), entered: at, seconds: None });
+        visits.push(Visit { state: entered.name().to_owned(), entered: at, took: None });
     } else if (event.state_exited_event_details().is_some() || event.r#type().as_str().starts_with("Execution"))
         && let Some(last) = visits.last_mut()
     {
-        last.seconds.get_or_insert(at - last.entered);
+        last.took.get_or_insert(at.saturating_sub(last.entered));
     }
 }

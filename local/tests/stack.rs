@@ -1,1 +1,457 @@
-fn main(){}
+//! The whole system end to end: compiled functions, the real template and definition on the emulator, real containers and
+//! a Kafka broker. One stack serves all tests, which use submissions of their own.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
+use aws_sdk_sfn::types::ExecutionStatus;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use libtest_mimic::{Arguments, Failed, Trial};
+use local::broker::{Broker, TOPIC};
+use local::deploy::OUTPUT_BUCKET;
+use local::stack::{Options, Stack, message};
+use local::watch::{Ended, execution_arn, follow};
+use local::{archive, process};
+use serde_json::{Value, json};
+use shared::outcome::{Outcome, Status};
+use shared::{FailureCode, SubmissionId};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::runtime::Handle;
+use tokio::time::{sleep, timeout};
+
+/// Longer than anything here takes, short enough not to hang a build.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+fn main() -> Result<std::process::ExitCode> {
+    let arguments = Arguments::from_args();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let options = Options {
+        root: std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?,
+        kafka: None,
+        memory_bytes: 512 * 1024 * 1024,
+        wait_scale: 0.01,
+        parameters: Vec::new(),
+    };
+    if arguments.list {
+        return Ok(libtest_mimic::run(&arguments, trials(None, runtime.handle())).exit_code());
+    }
+    let stack = Arc::new(runtime.block_on(Stack::start(&options, |_| {}))?);
+    let conclusion = libtest_mimic::run(&arguments, trials(Some(&stack), runtime.handle()));
+    let stack = Arc::try_unwrap(stack).map_err(|_| anyhow::anyhow!("a test still holds the stack"))?;
+    runtime.block_on(stack.stop());
+    Ok(conclusion.exit_code())
+}
+
+fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
+    macro_rules! trials {
+        ($($name:ident),* $(,)?) => {
+            vec![$({
+                let (stack, runtime) = (stack.map(Arc::clone), runtime.clone());
+                Trial::test(stringify!($name), move || {
+                    let stack = stack.ok_or("there is no stack")?;
+                    runtime.block_on(async {
+                        match timeout(PATIENCE, $name(&stack)).await {
+                            Ok(result) => result.map_err(|error| Failed::from(format!("{error:#}"))),
+                            Err(_) => Err(Failed::from("it took too long")),
+                        }
+                    })
+                })
+            }),*]
+        };
+    }
+    trials![
+        a_clean_submission_becomes_a_trained_model,
+        an_id_that_no_aws_name_allows_is_processed_like_any_other,
+        a_broken_dockerfile_is_the_participants_fault,
+        a_failing_training_is_the_participants_fault,
+        an_image_without_a_train_program_is_unusable,
+        a_file_that_is_no_archive_is_rejected_before_anything_is_built,
+        an_unknown_submission_fails_the_execution_with_its_code,
+        a_message_sent_many_times_starts_one_execution,
+        odd_records_end_as_they_should_and_harm_no_other,
+        kcat_starts_an_execution,
+        up_uses_a_broker_of_the_users_own_and_ends_with_everything_it_started,
+    ]
+}
+
+fn new_id() -> Result<SubmissionId> {
+    Ok(uuid::Uuid::new_v4().to_string().parse()?)
+}
+
+/// An id as version 6 of the Submission API makes them.
+fn new_nanoid(first: char) -> Result<SubmissionId> {
+    Ok(format!("{first}{}_-", &uuid::Uuid::new_v4().simple().to_string()[..11]).parse()?)
+}
+
+fn execution(stack: &Stack, id: &SubmissionId) -> String {
+    execution_arn(&stack.deployed.state_machine, id.aws_safe().as_str())
+}
+
+async fn process(stack: &Stack, id: &SubmissionId, submission: &Path) -> Result<(Ended, Outcome)> {
+    stack.submit(id, &archive::of_submission(submission, &stack.work)?).await?;
+    end_of(stack, id).await
+}
+
+async fn end_of(stack: &Stack, id: &SubmissionId) -> Result<(Ended, Outcome)> {
+    let ended = follow(&stack.clients.sfn, &execution(stack, id), Duration::from_mins(1), |_| {}).await?;
+    Ok((ended, stack.stored_outcome(id).await?))
+}
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/submissions").join(name)
+}
+
+/// A submission made of one Dockerfile.
+fn dockerfile(lines: &str) -> Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("Dockerfile"), lines)?;
+    Ok(folder)
+}
+
+async fn object(stack: &Stack, uri: &str) -> Result<Vec<u8>> {
+    let (bucket, key) = uri.trim_start_matches("s3://").split_once('/').context("an S3 URI")?;
+    let object =
+        stack.clients.s3.get_object().bucket(bucket).key(key).send().await.with_context(|| format!("reading {uri}"))?;
+    Ok(object.body.collect().await?.into_bytes().to_vec())
+}
+
+fn unpacked(archive: &[u8]) -> Result<BTreeMap<String, String>> {
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(flate2::read::GzDecoder::new(archive)).entries()? {
+        let mut entry = entry?;
+        if entry.header().entry_type().is_file() {
+            let name = entry.path()?.file_name().context("a name")?.to_string_lossy().into_owned();
+            let mut text = String::new();
+            entry.read_to_string(&mut text)?;
+            files.insert(name, text);
+        }
+    }
+    Ok(files)
+}
+
+fn failure_of(outcome: &Outcome) -> Result<&shared::outcome::Diagnosis> {
+    outcome.failure.as_ref().context("the outcome has no failure")
+}
+
+async fn a_clean_submission_becomes_a_trained_model(stack: &Stack) -> Result<()> {
+    let id = new_id()?;
+    let (ended, outcome) = process(stack, &id, &sample("regression")).await?;
+    ensure!(ended.status == ExecutionStatus::Succeeded && outcome.status == Status::Completed, "{outcome:?}");
+    let written: Outcome = serde_json::from_str(&ended.output.context("an output")?)?;
+    ensure!(written == outcome, "the execution's output is not the stored outcome");
+
+    // What people pull, what was trained and what the registry holds are one image.
+    let image = outcome.image.context("an image")?;
+    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .region("us-east-1")
+        .credentials_provider(aws_sdk_ecr::config::Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(&stack.clients.endpoint)
+        .load()
+        .await;
+    let latest = aws_sdk_ecr::types::ImageIdentifier::builder().image_tag("latest").build();
+    let images = aws_sdk_ecr::Client::new(&config)
+        .describe_images()
+        .repository_name(id.aws_safe().as_str())
+        .image_ids(latest)
+        .send()
+        .await
+        .context("describing the image")?;
+    ensure!(images.image_details()[0].image_digest() == Some(&image.digest), "latest is another image");
+    ensure!(
+        trained_image(stack, &id).await?.ends_with(&format!("/{}@{}", id.aws_safe(), image.digest)),
+        "another image was trained"
+    );
+
+    let training = outcome.training.context("a training")?;
+    ensure!(training.job_name == format!("{}-0-1", id.aws_safe()), "{}", training.job_name);
+    ensure!(
+        training.model_uri == format!("s3://{OUTPUT_BUCKET}/{id}/{}/output/model.tar.gz", training.job_name),
+        "{}",
+        training.model_uri
+    );
+    let model = unpacked(&object(stack, &training.model_uri).await?)?;
+    ensure!(model["weights.csv"].lines().count() == 7, "the model is {model:?}");
+    let output = unpacked(&object(stack, &training.model_uri.replace("model.tar.gz", "output.tar.gz")).await?)?;
+    ensure!(output["predictions.csv"].lines().count() == 601, "predictions are missing");
+    Ok(())
+}
+
+/// The image that the training job was started with, as the execution's history has it.
+async fn trained_image(stack: &Stack, id: &SubmissionId) -> Result<String> {
+    let archive = stack.stored_outcome(id).await?.archive.context("an archive")?;
+    ensure!(archive.sha256.len() == 64 && !archive.version_id.is_empty(), "{archive:?}");
+    stack
+        .trained
+        .lock()
+        .map_err(|_| anyhow::anyhow!("poisoned"))?
+        .get(&format!("{}-0-1", id.aws_safe()))
+        .cloned()
+        .context("no such job")
+}
+
+async fn an_id_that_no_aws_name_allows_is_processed_like_any_other(stack: &Stack) -> Result<()> {
+    let id = new_nanoid('-')?;
+    let (ended, outcome) = process(stack, &id, &sample("regression")).await?;
+    ensure!(ended.status == ExecutionStatus::Succeeded && outcome.status == Status::Completed, "{outcome:?}");
+    ensure!(
+        outcome.training.context("a training")?.model_uri.starts_with(&format!("s3://{OUTPUT_BUCKET}/{id}/x2d")),
+        "another place"
+    );
+    Ok(())
+}
+
+async fn rejected(stack: &Stack, submission: &Path, code: FailureCode) -> Result<Outcome> {
+    let (ended, outcome) = process(stack, &new_id()?, submission).await?;
+    ensure!(ended.status == ExecutionStatus::Succeeded, "the execution {} with {:?}", ended.status, ended.error);
+    ensure!(outcome.status == Status::Rejected && failure_of(&outcome)?.code == code, "{outcome:?}");
+    Ok(outcome)
+}
+
+async fn a_broken_dockerfile_is_the_participants_fault(stack: &Stack) -> Result<()> {
+    let outcome = rejected(stack, &sample("broken-build"), FailureCode::BuildFailed).await?;
+    let tail = failure_of(&outcome)?.log_tail.join("\n");
+    ensure!(tail.contains("requirements.txt"), "the log does not name the missing file: {tail}");
+    ensure!(outcome.image.is_none(), "an image was pushed");
+    Ok(())
+}
+
+async fn a_failing_training_is_the_participants_fault(stack: &Stack) -> Result<()> {
+    let outcome = rejected(stack, &sample("failing-training"), FailureCode::TrainingFailed).await?;
+    let failure = failure_of(&outcome)?;
+    ensure!(failure.detail.as_deref().is_some_and(|detail| detail.contains("feature7")), "{failure:?}");
+    ensure!(failure.log_tail.iter().any(|line| line.contains("reading the training data")), "{failure:?}");
+    Ok(())
+}
+
+async fn an_image_without_a_train_program_is_unusable(stack: &Stack) -> Result<()> {
+    let submission = dockerfile("FROM public.ecr.aws/docker/library/busybox:1.37\n")?;
+    rejected(stack, submission.path(), FailureCode::ImageUnusable).await?;
+    Ok(())
+}
+
+async fn a_file_that_is_no_archive_is_rejected_before_anything_is_built(stack: &Stack) -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), "no archive")?;
+    let (ended, outcome) = process(stack, &new_id()?, file.path()).await?;
+    ensure!(failure_of(&outcome)?.code == FailureCode::ArchiveInvalid, "{outcome:?}");
+    ensure!(!ended.visits.iter().any(|visit| visit.state == "BuildImage"), "it was built");
+    Ok(())
+}
+
+async fn an_unknown_submission_fails_the_execution_with_its_code(stack: &Stack) -> Result<()> {
+    let id = new_id()?;
+    stack.broker.publish(None, Some(message(&id).as_bytes())).await?;
+    let (ended, outcome) = end_of(stack, &id).await?;
+    ensure!(ended.status == ExecutionStatus::Failed, "{}", ended.status);
+    ensure!(ended.error.as_deref() == Some("SubmissionNotFound"), "{:?}", ended.error);
+    ensure!(outcome.status == Status::Failed, "{outcome:?}");
+    Ok(())
+}
+
+/// Waits until a message published after others was worked on, so that the others were too.
+async fn sentinel(stack: &Stack) -> Result<()> {
+    let id = new_id()?;
+    stack.broker.publish(None, Some(message(&id).as_bytes())).await?;
+    end_of(stack, &id).await?;
+    Ok(())
+}
+
+async fn started(stack: &Stack, id: &SubmissionId) -> Result<bool> {
+    match stack.clients.sfn.describe_execution().execution_arn(execution(stack, id)).send().await {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn invoke_intake(stack: &Stack, value: &[u8], offset: u64) -> Result<()> {
+    let record = json!({"topic": TOPIC, "partition": 0, "offset": offset, "value": BASE64_STANDARD.encode(value)});
+    let event = json!({"eventSource": "aws:kafka", "records": {format!("{TOPIC}-0"): [record]}});
+    let answer = stack
+        .clients
+        .lambda
+        .invoke()
+        .function_name(&stack.deployed.intake)
+        .payload(Blob::new(event.to_string()))
+        .send()
+        .await?;
+    if let Some(error) = answer.function_error() {
+        bail!("intake failed: {error} {:?}", answer.payload());
+    }
+    Ok(())
+}
+
+async fn a_message_sent_many_times_starts_one_execution(stack: &Stack) -> Result<()> {
+    let id = new_id()?;
+    // Producers that retry make new reviews of the same submission.
+    let again = message(&id).replace("f3c3f4e3-6384-4042-a093-bac85d1dda81", &uuid::Uuid::new_v4().to_string());
+    for text in [&message(&id), &again, &message(&id)] {
+        stack.broker.publish(None, Some(text.as_bytes())).await?;
+    }
+    let (first, second) = (message(&id), again);
+    tokio::try_join!(
+        invoke_intake(stack, first.as_bytes(), 1_000_000),
+        invoke_intake(stack, second.as_bytes(), 1_000_001)
+    )?;
+    end_of(stack, &id).await?;
+    sentinel(stack).await?;
+    let mut pages =
+        stack.clients.sfn.list_executions().state_machine_arn(&stack.deployed.state_machine).into_paginator().send();
+    let mut count = 0;
+    while let Some(page) = pages.next().await {
+        count +=
+            page?.executions().iter().filter(|execution| execution.name().contains(id.aws_safe().as_str())).count();
+    }
+    ensure!(count == 1, "{count} executions");
+    Ok(())
+}
+
+async fn odd_records_end_as_they_should_and_harm_no_other(stack: &Stack) -> Result<()> {
+    let with = |change: &dyn Fn(&mut Value)| -> Result<(SubmissionId, Vec<u8>)> {
+        let id = new_id()?;
+        let mut value: Value = serde_json::from_str(&message(&id))?;
+        change(&mut value["payload"]);
+        Ok((id, value.to_string().into_bytes()))
+    };
+    let mut ours = vec![
+        with(&|payload| payload["score"] = json!("100"))?,
+        with(&|payload| payload["score"] = json!(100.0))?,
+        with(&|payload| payload["unheardOf"] = json!({"deep": [1, null]}))?,
+        with(&|payload| payload["padding"] = json!("x".repeat(990_000)))?,
+    ];
+    let bare = new_id()?;
+    let envelope: Value = serde_json::from_str(&message(&bare))?;
+    ours.push((bare, envelope["payload"].to_string().into_bytes()));
+    for first in ['-', '_'] {
+        let id = new_nanoid(first)?;
+        ours.push((id.clone(), message(&id).into_bytes()));
+    }
+    let others = [
+        with(&|payload| payload["score"] = json!(99))?,
+        with(&|payload| payload["typeId"] = json!("55bbb17d-aac2-45a6-89c3-a8d102863d06"))?,
+        with(&|payload| payload["resource"] = json!("reviews"))?,
+        with(&|payload| payload["originalTopic"] = json!("submission.notification.update"))?,
+    ];
+    let strange: [Option<&[u8]>; 5] = [None, Some(b""), Some(b"[1,2,3]"), Some(b"\"text\""), Some(b"not json \xff")];
+    let (_, unnamed) = with(&|payload| payload["submissionId"] = json!("../../etc/passwd"))?;
+
+    let quarantined_before = quarantined(stack).await?.len();
+    for value in strange {
+        stack.broker.publish(None, value).await?;
+    }
+    stack.broker.publish(Some("a key"), Some(&unnamed)).await?;
+    for (_, value) in others.iter().chain(&ours) {
+        stack.broker.publish(None, Some(value)).await?;
+    }
+    sentinel(stack).await?;
+    for (id, value) in &ours {
+        ensure!(
+            started(stack, id).await?,
+            "{} started nothing",
+            String::from_utf8_lossy(&value[..value.len().min(900)])
+        );
+    }
+    for (id, value) in &others {
+        ensure!(!started(stack, id).await?, "{} was started", String::from_utf8_lossy(value));
+    }
+    let quarantined = quarantined(stack).await?;
+    ensure!(quarantined.len() - quarantined_before == 2, "{quarantined:?}");
+    let reasons: Vec<&str> = quarantined.iter().filter_map(|record| record["reason"].as_str()).collect();
+    ensure!(reasons.contains(&"NotJson") && reasons.contains(&"SubmissionIdInvalid"), "{reasons:?}");
+    Ok(())
+}
+
+async fn quarantined(stack: &Stack) -> Result<Vec<Value>> {
+    let bucket = &stack.deployed.staging_bucket;
+    let objects = stack.clients.s3.list_objects_v2().bucket(bucket).prefix("quarantine/").send().await?;
+    let mut records = Vec::new();
+    for key in objects.contents().iter().filter_map(|object| object.key()) {
+        records.push(serde_json::from_slice(&object(stack, &format!("s3://{bucket}/{key}")).await?)?);
+    }
+    Ok(records)
+}
+
+/// Publishes a file with kcat, as a user would.
+async fn kcat(servers: &str, id: &SubmissionId) -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), message(id))?;
+    let output = tokio::process::Command::new("kcat")
+        .args(["-P", "-b", servers, "-t", TOPIC])
+        .arg(file.path())
+        .output()
+        .await
+        .context("kcat is not installed")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+async fn kcat_starts_an_execution(stack: &Stack) -> Result<()> {
+    let id = new_id()?;
+    kcat(&stack.broker.servers, &id).await?;
+    end_of(stack, &id).await?;
+    Ok(())
+}
+
+async fn up_uses_a_broker_of_the_users_own_and_ends_with_everything_it_started(stack: &Stack) -> Result<()> {
+    let broker = Broker::start(None)?;
+    let mut up = process::bound_to_this(env!("CARGO_BIN_EXE_local"))
+        .arg("up")
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .env("KAFKA_URL", &broker.servers)
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut lines = BufReader::new(up.stdout.take().context("an output")?).lines();
+    let (mut endpoint, mut machine, mut kafka, mut log) = (None, None, None, None);
+    while let Some(line) = lines.next_line().await? {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["AWS", url, ..] => endpoint = Some((*url).to_owned()),
+            ["Kafka", servers, ..] => kafka = Some((*servers).to_owned()),
+            ["aws", .., arn] => machine = Some((*arn).to_owned()),
+            ["log", path] => {
+                log = Some((*path).to_owned());
+                break;
+            }
+            _ => {}
+        }
+    }
+    let (endpoint, machine) = (endpoint.context("no endpoint")?, machine.context("no state machine")?);
+    ensure!(kafka.as_deref() == Some(&broker.servers), "it uses {kafka:?}");
+
+    let id = new_id()?;
+    kcat(&broker.servers, &id).await?;
+    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .region("us-east-1")
+        .credentials_provider(aws_sdk_sfn::config::Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(&endpoint)
+        .load()
+        .await;
+    let sfn = aws_sdk_sfn::Client::new(&config);
+    follow(&sfn, &execution_arn(&machine, id.aws_safe().as_str()), Duration::from_mins(1), |_| {}).await?;
+    ensure!(!started(stack, &id).await?, "the message reached another broker");
+
+    let pid = up.id().context("it has ended")?.to_string();
+    ensure!(Command::new("kill").args(["-INT", &pid]).status()?.success(), "it could not be interrupted");
+    let status = up.wait().await?;
+    ensure!(status.code() == Some(130), "it ended with {status}");
+    let address = endpoint.trim_start_matches("http://").to_owned();
+    // The port is closed by the kernel as soon as the process is gone.
+    for _ in 0..50 {
+        if tokio::net::TcpStream::connect(&address).await.is_err() {
+            ensure!(!Path::new(&log.context("no log")?).exists(), "its folder was left");
+            return Ok(());
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    bail!("the emulator outlived it")
+}

@@ -1,5 +1,7 @@
 //! The function against a replayed S3: the exact request, and what becomes of a refusal.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
