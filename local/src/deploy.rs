@@ -67,7 +67,7 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
         format!("TrainResource={train_activity}"),
     ];
     parameters.extend_from_slice(overrides);
-    sam_deploy(&clients.endpoint, root, tools, &parameters).await?;
+    sam_deploy(&clients.endpoint, root, tools, STACK, &parameters).await?;
 
     let outputs = outputs(clients, root, tools).await?;
     let output = |name: &str| outputs.get(name).cloned().with_context(|| format!("the stack has no output {name}"));
@@ -118,9 +118,10 @@ fn tool(tools: &Path, name: &str, endpoint: &str, root: &Path) -> tokio::process
     command
 }
 
-async fn sam_deploy(endpoint: &str, root: &Path, tools: &Path, parameters: &[String]) -> Result<()> {
+/// Deploys the built template as a stack of this name.
+pub async fn sam_deploy(endpoint: &str, root: &Path, tools: &Path, stack: &str, parameters: &[String]) -> Result<()> {
     let output = tool(tools, "sam", endpoint, root)
-        .args(["deploy", "--template-file", ".aws-sam/build/template.yaml", "--stack-name", STACK, "--resolve-s3"])
+        .args(["deploy", "--template-file", ".aws-sam/build/template.yaml", "--stack-name", stack, "--resolve-s3"])
         .args([
             "--capabilities",
             "CAPABILITY_IAM",

@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use libtest_mimic::{Arguments, Failed, Trial};
 use local::broker::{Broker, TOPIC};
-use local::deploy::OUTPUT_BUCKET;
+use local::deploy::{self, OUTPUT_BUCKET};
 use local::stack::{Options, Stack, message};
 use local::watch::{Ended, execution_arn, follow};
 use local::{archive, process};
@@ -78,6 +78,7 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         a_message_sent_many_times_starts_one_execution,
         odd_records_end_as_they_should_and_harm_no_other,
         kcat_starts_an_execution,
+        every_event_source_is_made_by_its_parameter,
         up_uses_a_broker_of_the_users_own_and_ends_with_everything_it_started,
     ]
 }
@@ -454,4 +455,49 @@ async fn up_uses_a_broker_of_the_users_own_and_ends_with_everything_it_started(s
         sleep(Duration::from_millis(100)).await;
     }
     bail!("the emulator outlived it")
+}
+
+async fn every_event_source_is_made_by_its_parameter(stack: &Stack) -> Result<()> {
+    let root = std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
+    let cluster = "arn:aws:kafka:us-east-1:123456789012:cluster/bus/01234567-89ab-cdef-0123-456789abcdef-1";
+    let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:kafka-client";
+    let common = [
+        "SubmissionApiUrl=https://api.example.org/v5",
+        "Auth0Url=https://auth.example.org/oauth/token",
+        "Auth0Audience=audience",
+        "Auth0SecretArn=arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0",
+        "InputS3Bucket=input-bucket",
+        "OutputS3Bucket=output-bucket",
+    ];
+    ensure!(
+        event_sources(stack, &stack.deployed.intake).await?.is_empty(),
+        "a stack without Kafka has an event source"
+    );
+    for (name, kafka) in [
+        ("by-cluster", vec![format!("KafkaClusterArn={cluster}")]),
+        (
+            "by-url",
+            vec!["KafkaUrl=broker-1.example.org:9093".to_owned(), format!("KafkaClientCertificateSecretArn={secret}")],
+        ),
+    ] {
+        let parameters: Vec<String> = common.iter().map(|&parameter| parameter.to_owned()).chain(kafka).collect();
+        deploy::sam_deploy(&stack.clients.endpoint, &root, &root.join(".local"), name, &parameters).await?;
+        let sources = event_sources(stack, &format!("{name}-intake")).await?;
+        let [source] = sources.as_slice() else { bail!("{name} has {} event sources", sources.len()) };
+        ensure!(source.topics() == [TOPIC], "{source:?}");
+        ensure!(
+            source.starting_position().map(aws_sdk_lambda::types::EventSourcePosition::as_str) == Some("TRIM_HORIZON"),
+            "{source:?}"
+        );
+        ensure!((source.event_source_arn() == Some(cluster)) == (name == "by-cluster"), "{source:?}");
+    }
+    Ok(())
+}
+
+async fn event_sources(
+    stack: &Stack,
+    function: &str,
+) -> Result<Vec<aws_sdk_lambda::types::EventSourceMappingConfiguration>> {
+    let answer = stack.clients.lambda.list_event_source_mappings().function_name(function).send().await?;
+    Ok(answer.event_source_mappings.unwrap_or_default())
 }

@@ -1,0 +1,105 @@
+//! What the function is set to.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use shared::settings::{SettingError, Variables};
+use shared::submission_api;
+
+use crate::archive::Limits;
+
+/// Bytes of the largest archive unless set otherwise.
+const MAX_ARCHIVE_BYTES: u64 = 500 << 20;
+/// Days after which an image expires unless set otherwise.
+const IMAGE_RETENTION_DAYS: u32 = 90;
+
+/// What the function is set to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `STACK_NAME`: the stack that repositories are tagged with.
+    pub stack: String,
+    /// `STAGING_BUCKET`: where archives are staged; the bucket keeps versions.
+    pub staging_bucket: String,
+    /// `AUTH0_SECRET_ARN`: the secret with the Submission API's credentials.
+    pub secret_arn: String,
+    /// `IMAGE_RETENTION_DAYS` (default 90), at least 1: when images expire.
+    pub image_retention_days: u32,
+    /// `MAX_ARCHIVE_BYTES` (default 524288000), at least 1: the largest download; the function's storage has to hold it.
+    pub max_archive_bytes: u64,
+    /// `MAX_ENTRIES` (default 10000), `MAX_ENTRY_BYTES` (default 2147483648), `MAX_UNPACKED_BYTES` (default 4294967296) and
+    /// `MAX_COMPRESSION_RATIO` (default 200), each at least 1.
+    pub limits: Limits,
+    /// Where the Submission API is.
+    pub api: submission_api::Settings,
+}
+
+impl Settings {
+    /// Reads all of them.
+    ///
+    /// # Errors
+    ///
+    /// Names the first variable that is missing or malformed.
+    pub fn read(variables: &Variables) -> Result<Self, SettingError> {
+        let positive = |name, default| Ok(variables.optional::<NonZeroU64>(name)?.map_or(default, NonZeroU64::get));
+        let usual = Limits::default();
+        Ok(Self {
+            stack: variables.required("STACK_NAME")?,
+            staging_bucket: variables.required("STAGING_BUCKET")?,
+            secret_arn: variables.required("AUTH0_SECRET_ARN")?,
+            image_retention_days: variables
+                .optional::<NonZeroU32>("IMAGE_RETENTION_DAYS")?
+                .map_or(IMAGE_RETENTION_DAYS, NonZeroU32::get),
+            max_archive_bytes: positive("MAX_ARCHIVE_BYTES", MAX_ARCHIVE_BYTES)?,
+            limits: Limits {
+                entries: positive("MAX_ENTRIES", usual.entries)?,
+                entry_bytes: positive("MAX_ENTRY_BYTES", usual.entry_bytes)?,
+                unpacked_bytes: positive("MAX_UNPACKED_BYTES", usual.unpacked_bytes)?,
+                ratio: positive("MAX_COMPRESSION_RATIO", usual.ratio)?,
+            },
+            api: submission_api::Settings::read(variables)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUIRED: [(&str, &str); 6] = [
+        ("STACK_NAME", "mm"),
+        ("STAGING_BUCKET", "staging"),
+        ("AUTH0_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0"),
+        ("SUBMISSION_API_URL", "https://api.topcoder.com/v5"),
+        ("AUTH0_URL", "https://topcoder.auth0.com/oauth/token"),
+        ("AUTH0_AUDIENCE", "https://m2m.topcoder.com/"),
+    ];
+
+    #[test]
+    fn limits_have_the_documented_defaults() {
+        let settings = Settings::read(&Variables::from_iter(REQUIRED)).unwrap();
+        assert_eq!((settings.max_archive_bytes, settings.image_retention_days), (524_288_000, 90));
+        let documented =
+            Limits { entries: 10_000, entry_bytes: 2_147_483_648, unpacked_bytes: 4_294_967_296, ratio: 200 };
+        assert_eq!(settings.limits, documented);
+    }
+
+    #[test]
+    fn a_setting_that_is_missing_or_out_of_range_is_named() {
+        for (missing, _) in REQUIRED {
+            let variables: Variables = REQUIRED.into_iter().filter(|(name, _)| *name != missing).collect();
+            assert_eq!(Settings::read(&variables).unwrap_err(), SettingError::Missing { name: missing });
+        }
+        for name in [
+            "IMAGE_RETENTION_DAYS",
+            "MAX_ARCHIVE_BYTES",
+            "MAX_ENTRIES",
+            "MAX_ENTRY_BYTES",
+            "MAX_UNPACKED_BYTES",
+            "MAX_COMPRESSION_RATIO",
+        ] {
+            for value in ["0", "-1", "many"] {
+                let variables: Variables = REQUIRED.into_iter().chain([(name, value)]).collect();
+                assert!(Settings::read(&variables).unwrap_err().to_string().contains(name));
+            }
+        }
+    }
+}

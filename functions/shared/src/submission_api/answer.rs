@@ -1,0 +1,186 @@
+//! Reading the API's answers, good and bad.
+
+use reqwest::{Response, StatusCode};
+use serde::{Deserialize, Deserializer};
+
+use super::error::Error;
+use crate::SubmissionId;
+
+/// Bytes of a refusal that are read at most.
+const MAX_REFUSAL_BYTES: usize = 16 << 10;
+/// Characters of the API's own words that are passed on.
+const MAX_MESSAGE_CHARS: usize = 200;
+
+/// What the processor needs of a submission's record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// The challenge: a legacy number or a UUID, up to 64 characters of `[A-Za-z0-9_-]`.
+    pub challenge_id: Option<String>,
+    /// Whose submission it is, in the same form.
+    pub member_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    #[serde(default, deserialize_with = "text_or_number")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "text_or_number")]
+    challenge_id: Option<String>,
+    #[serde(default, rename = "v5ChallengeId", deserialize_with = "text_or_number")]
+    v5_challenge_id: Option<String>,
+    #[serde(default, deserialize_with = "text_or_number")]
+    member_id: Option<String>,
+}
+
+impl Submission {
+    pub(super) fn parse(body: &[u8], asked_for: &SubmissionId) -> Result<Self, String> {
+        let record: Record = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        if !record.id.is_some_and(|id| id.eq_ignore_ascii_case(asked_for.as_str())) {
+            return Err("it is not about this submission".to_owned());
+        }
+        Ok(Self { challenge_id: record.challenge_id.or(record.v5_challenge_id), member_id: record.member_id })
+    }
+}
+
+/// An id that older records give as a number. It ends up in names and paths, so odd ones are refused.
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Id {
+        Number(u64),
+        Text(String),
+    }
+    let id = match Option::<Id>::deserialize(deserializer)? {
+        None => return Ok(None),
+        Some(Id::Number(id)) => id.to_string(),
+        Some(Id::Text(id)) => id,
+    };
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    match id.len() {
+        0 => Ok(None),
+        1..=64 if is_plain => Ok(Some(id)),
+        _ => Err(serde::de::Error::custom("an id has to be up to 64 characters of [A-Za-z0-9_-]")),
+    }
+}
+
+/// An answer that is not the one asked for.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+impl Refusal {
+    /// Reads the refusal, whether or not all of it arrives: the status says enough.
+    pub(super) async fn read(response: &mut Response) -> Self {
+        let body = read(response, MAX_REFUSAL_BYTES).await.unwrap_or_default();
+        Self { status: response.status(), message: message_of(&body) }
+    }
+
+    /// Reads the refusal if the token or its rights are the reason.
+    pub(super) async fn of_token(response: &mut Response) -> Option<Self> {
+        match response.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(Self::read(response).await),
+            _ => None,
+        }
+    }
+
+    /// Whether another token could help. Either status is given for a missing or expired one.
+    pub(super) fn may_be_the_token(&self) -> bool {
+        !self.is_scanning() && !self.is_not_allowed()
+    }
+
+    pub(super) fn into_error(self, call: String) -> Error {
+        if self.is_scanning() {
+            return Error::StillScanning { call };
+        }
+        if self.is_not_allowed() {
+            return Error::NotAllowed { call };
+        }
+        Error::of_status(call, self.status, self.message)
+    }
+
+    fn is_scanning(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN && self.message.contains("AV scan stage")
+    }
+
+    fn is_not_allowed(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN && self.message.contains("not allowed to be downloaded")
+    }
+}
+
+/// The API's own words, from `{"message"}` or, of its gatekeeper, `{"result": {"content": {"message"}}}`.
+fn message_of(body: &[u8]) -> String {
+    let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) else { return String::new() };
+    let message = body.get("message").or_else(|| body.pointer("/result/content/message"));
+    let message = message.and_then(serde_json::Value::as_str).unwrap_or_default();
+    message.chars().take(MAX_MESSAGE_CHARS).map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+/// Reads up to `limit` bytes of a body; what comes beyond is left.
+pub(super) async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = limit - body.len();
+        if chunk.len() >= room {
+            body.extend_from_slice(&chunk[..room]);
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<Submission, String> {
+        Submission::parse(body.as_bytes(), &"-kJ-nOos4KQaL3".parse().unwrap())
+    }
+
+    #[test]
+    fn ids_come_as_numbers_and_texts() {
+        const UUID: &str = "30377808-d735-43b0-b4a2-9d3a5ea8e58b";
+        for (fields, challenge, member) in [
+            (r#""challengeId":30049360,"memberId":8547899"#, Some("30049360"), Some("8547899")),
+            (r#""challengeId":"30377808-d735-43b0-b4a2-9d3a5ea8e58b","memberId":"1""#, Some(UUID), Some("1")),
+            (r#""challengeId":1,"v5ChallengeId":"30377808-d735-43b0-b4a2-9d3a5ea8e58b""#, Some("1"), None),
+            (r#""challengeId":null,"v5ChallengeId":"30377808-d735-43b0-b4a2-9d3a5ea8e58b""#, Some(UUID), None),
+            (r#""review":[{}],"challengeId":"""#, None, None),
+        ] {
+            let submission = parse(&format!(r#"{{"id":"-kJ-nOos4KQaL3",{fields}}}"#)).unwrap();
+            assert_eq!((submission.challenge_id.as_deref(), submission.member_id.as_deref()), (challenge, member));
+        }
+    }
+
+    #[test]
+    fn records_that_cannot_be_right_are_refused() {
+        for body in [
+            "",
+            "[]",
+            "<html>",
+            "{}",
+            r#"{"id":null}"#,
+            r#"{"id":"-kJ-nOos4KQaL3","challengeId":{}}"#,
+            r#"{"id":"-kJ-nOos4KQaL3","challengeId":-1}"#,
+            r#"{"id":"-kJ-nOos4KQaL3","challengeId":"../x"}"#,
+            r#"{"id":"-kJ-nOos4KQaL3","memberId":1.5}"#,
+            r#"{"id":"_9VOLnz2XYZv8J"}"#,
+        ] {
+            assert!(parse(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn both_forms_of_refusals_are_read() {
+        assert_eq!(message_of(br#"{"message":"gone"}"#), "gone");
+        assert_eq!(
+            message_of(br#"{"id":"1","result":{"success":false,"content":{"message":"no\ntoken"}}}"#),
+            "no token"
+        );
+        assert_eq!(message_of(b"<html>"), "");
+        assert_eq!(message_of(format!(r#"{{"message":"{}"}}"#, "x".repeat(5000)).as_bytes()).len(), MAX_MESSAGE_CHARS);
+    }
+}

@@ -1,0 +1,66 @@
+//! Starting the compiled functions without a setting, or with one that cannot be read.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::process::Command;
+
+/// Settings with which a function gets as far as polling for its first event.
+fn settings(function: &str) -> Vec<(&'static str, &'static str)> {
+    match function {
+        "IntakeFunction" => vec![
+            ("STATE_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:mm"),
+            ("QUARANTINE_BUCKET", "staging"),
+            ("STACK_NAME", "mm"),
+        ],
+        "FetchFunction" => vec![
+            ("STACK_NAME", "mm"),
+            ("STAGING_BUCKET", "staging"),
+            ("SUBMISSION_API_URL", "https://api.example.org/v5"),
+            ("AUTH0_URL", "https://auth.example.org/oauth/token"),
+            ("AUTH0_AUDIENCE", "audience"),
+            ("AUTH0_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0"),
+        ],
+        "ReportFunction" => vec![("OUTPUT_S3_BUCKET", "models"), ("STACK_NAME", "mm")],
+        _ => Vec::new(),
+    }
+}
+
+/// Starts a function with these settings and gives what it wrote before it failed.
+fn failure_of(function: &str, settings: &[(&str, &str)]) -> String {
+    let bootstrap = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.aws-sam/build").join(function).join("bootstrap");
+    let output = Command::new(bootstrap).env_clear().envs(settings.iter().copied()).output().unwrap();
+    assert!(!output.status.success(), "{function} started");
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn each_function_names_the_setting_that_is_missing() {
+    for function in ["IntakeFunction", "FetchFunction", "ReportFunction"] {
+        let settings = settings(function);
+        for (name, _) in &settings {
+            let others: Vec<_> = settings.iter().copied().filter(|(other, _)| other != name).collect();
+            let written = failure_of(function, &others);
+            assert!(written.contains(&format!("the environment variable {name} is not set")), "{function}: {written}");
+        }
+    }
+}
+
+#[test]
+fn each_function_names_the_setting_that_is_malformed() {
+    for (function, name, value) in [
+        ("IntakeFunction", "REQUIRED_SCORE", "clean"),
+        ("IntakeFunction", "START_CONCURRENCY", "0"),
+        ("FetchFunction", "MAX_ARCHIVE_BYTES", "500 MB"),
+        ("FetchFunction", "MAX_ENTRIES", "-1"),
+        ("FetchFunction", "IMAGE_RETENTION_DAYS", "0"),
+        ("FetchFunction", "SUBMISSION_API_URL", "not an url"),
+        ("DiagnoseFunction", "RETRY_HORIZON_SECONDS", "6h"),
+    ] {
+        let mut settings = settings(function);
+        settings.retain(|(other, _)| *other != name);
+        settings.push((name, value));
+        let written = failure_of(function, &settings);
+        assert!(written.contains(&format!("the environment variable {name} is malformed")), "{function}: {written}");
+    }
+}
