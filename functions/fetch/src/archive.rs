@@ -2,9 +2,11 @@
 //!
 //! The reader here is stricter than any unpacking tool, so that whatever passes means the same to all of them: every
 //! byte of the file belongs to exactly one part of the archive, both headers of an entry agree, and all entries unpack
-//! to what they announce. Nothing is written, and memory does not grow with the archive's size. The format is specified
-//! in <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>.
+//! to what they announce. The `zip` crate, a lenient reader, has to have seen the same. Nothing is written, and memory
+//! does not grow with the archive's size. The format is specified in
+//! <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>.
 
+mod agreement;
 mod bytes;
 mod contents;
 mod context;
@@ -64,5 +66,6 @@ pub fn verify(archive: impl Read + Seek, limits: &Limits) -> Result<Contents, Pr
     let mut entries = directory::read(&mut archive, &directory, limits)?;
     entry::check_together(&mut entries)?;
     let unpacked_bytes = contents::check(&mut archive, &mut entries, directory.start, bytes, limits)?;
+    agreement::check(&mut archive, &entries)?;
     Ok(Contents { context: context::find(&entries)?, entries: entries.len(), unpacked_bytes })
 }
