@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use crate::process::bound_to_this;
+use crate::process::{bound_to_this, is_running};
 
 /// The label of the containers that this program starts; its value is the program's process id.
 const LABEL: &str = "marathon-match.local";
@@ -93,19 +93,31 @@ impl Engine {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Removes the containers that this program started, and those of earlier runs that were killed.
-    pub async fn remove_containers(&self) {
-        let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}}");
-        let filter = format!("label={LABEL}");
-        let Ok(list) = self.output(&["ps", "--all", "--filter", &filter, "--format", &format]).await else { return };
-        for line in list.lines() {
-            let Some((id, owner)) = line.split_once(' ') else { continue };
-            let ours = owner == std::process::id().to_string();
-            if ours || !Path::new("/proc").join(owner).exists() {
-                // Gone already is as good as removed.
-                let _ = self.output(&["rm", "--force", id]).await;
+    /// The containers that a run of this program started, by the run's process id.
+    pub async fn containers(&self) -> Result<Vec<(String, String)>> {
+        let ids = self.output(&["ps", "--all", "--quiet", "--filter", &format!("label={LABEL}")]).await?;
+        let format = format!("{{{{index .Config.Labels \"{LABEL}\"}}}}");
+        let mut containers = Vec::new();
+        for id in ids.lines() {
+            // One that goes away in between is of no interest.
+            if let Ok(owner) = self.output(&["inspect", "--format", &format, id]).await {
+                containers.push((owner, id.to_owned()));
             }
         }
+        Ok(containers)
+    }
+
+    /// Removes the containers that this run started, and those of earlier runs that were killed.
+    pub async fn remove_containers(&self) -> Result<()> {
+        for (owner, id) in self.containers().await? {
+            let ours = owner == std::process::id().to_string();
+            if ours || !is_running(&owner) {
+                // Removing alone would first ask it to stop, and wait. It may have ended by itself.
+                let _ = self.output(&["kill", &id]).await;
+                self.output(&["rm", "--force", &id]).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes sure that the samples' base image is here: pulled, or, without a network, made of Debian's busybox.

@@ -27,3 +27,9 @@ pub fn kill_group(child: &Child) {
 pub fn free_port() -> std::io::Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
+
+/// Whether there is a process of this id.
+#[must_use]
+pub fn is_running(pid: &str) -> bool {
+    std::path::Path::new("/proc").join(pid).exists()
+}

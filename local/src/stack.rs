@@ -15,6 +15,7 @@ use crate::codebuild::CodeBuild;
 use crate::deploy::{self, Deployed};
 use crate::emulator::{Emulator, REGION};
 use crate::engine::Engine;
+use crate::process::is_running;
 use crate::sagemaker::SageMaker;
 use crate::submission_api::SubmissionApi;
 use crate::{activity, poller};
@@ -112,10 +113,9 @@ impl Stack {
     /// Starts everything; `say` is told what is going on.
     pub async fn start(options: &Options, say: impl Fn(&str)) -> Result<Self> {
         let tools = options.root.join(".local");
-        let work = tools.join("runs").join(std::process::id().to_string());
-        std::fs::create_dir_all(&work)?;
+        let work = folder_of_run(&tools.join("runs"))?;
         let engine = Engine::find(&options.root).await?;
-        engine.remove_containers().await;
+        engine.remove_containers().await?;
         engine.prepare_base_image(&work).await?;
 
         say("starting the AWS emulator");
@@ -176,11 +176,26 @@ impl Stack {
     /// Ends everything that was started.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
-        self.engine.remove_containers().await;
+        if let Err(error) = self.engine.remove_containers().await {
+            eprintln!("containers were left: {error:#}");
+        }
         self.emulator.stop().await;
         // What cannot be removed is in the way of nobody.
         let _ = std::fs::remove_dir_all(&self.work);
     }
+}
+
+/// Makes this run's folder, and removes those of earlier runs that were killed.
+fn folder_of_run(runs: &Path) -> Result<PathBuf> {
+    let work = runs.join(std::process::id().to_string());
+    std::fs::create_dir_all(&work)?;
+    for run in std::fs::read_dir(runs)? {
+        let run = run?;
+        if !is_running(&run.file_name().to_string_lossy()) {
+            std::fs::remove_dir_all(run.path()).with_context(|| format!("removing {}", run.path().display()))?;
+        }
+    }
+    Ok(work)
 }
 
 /// The sample message for another submission.

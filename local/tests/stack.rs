@@ -79,6 +79,7 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         odd_records_end_as_they_should_and_harm_no_other,
         kcat_starts_an_execution,
         every_event_source_is_made_by_its_parameter,
+        an_interrupted_run_leaves_no_container_and_the_next_clears_up_after_a_killed_one,
         up_uses_a_broker_of_the_users_own_and_ends_with_everything_it_started,
     ]
 }
@@ -499,4 +500,40 @@ async fn event_sources(
 ) -> Result<Vec<aws_sdk_lambda::types::EventSourceMappingConfiguration>> {
     let answer = stack.clients.lambda.list_event_source_mappings().function_name(function).send().await?;
     Ok(answer.event_source_mappings.unwrap_or_default())
+}
+
+async fn an_interrupted_run_leaves_no_container_and_the_next_clears_up_after_a_killed_one(stack: &Stack) -> Result<()> {
+    let train = "#!/bin/sh\\nsleep 600\\n";
+    let submission = dockerfile(&format!(
+        "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '{train}' >/bin/train && chmod +x /bin/train\n"
+    ))?;
+    let run = || {
+        process::bound_to_this(env!("CARGO_BIN_EXE_local"))
+            .arg("run")
+            .arg(submission.path())
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .stdout(Stdio::null())
+            .spawn()
+    };
+    let mut interrupted = run()?;
+    let owner = container_of(stack, &interrupted).await?;
+    ensure!(Command::new("kill").args(["-INT", &owner]).status()?.success(), "it could not be interrupted");
+    ensure!(interrupted.wait().await?.code() == Some(130), "it ended otherwise");
+    ensure!(!stack.engine.containers().await?.iter().any(|(other, _)| *other == owner), "its container was left");
+
+    let mut killed = run()?;
+    let owner = container_of(stack, &killed).await?;
+    killed.kill().await?;
+    stack.engine.remove_containers().await?;
+    ensure!(!stack.engine.containers().await?.iter().any(|(other, _)| *other == owner), "its container was left");
+    Ok(())
+}
+
+/// Waits until a run of the program has a container, and gives the run's process id.
+async fn container_of(stack: &Stack, run: &tokio::process::Child) -> Result<String> {
+    let owner = run.id().context("it has ended")?.to_string();
+    while !stack.engine.containers().await?.iter().any(|(other, _)| *other == owner) {
+        sleep(Duration::from_millis(200)).await;
+    }
+    Ok(owner)
 }

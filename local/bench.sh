@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Measures the functions as they are deployed: sizes, intake against Node.js, fetch on large archives. The table goes to the
+# standard output (--json: JSON), progress to the standard error. Status 0 says that all was measured, not that goals are met.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+# A program that ends when this script does.
+run() { setpriv --pdeathsig TERM "$@"; }
+
+case "${1-}" in '' | --json) ;; *) fail "usage: local/bench.sh [--json]" ;; esac
+{ [ -x .local/tools/bin/cargo-lambda ] && command -v setpriv >/dev/null; } || fail "run local/setup.sh first"
+export PATH="$PWD/.local/tools/bin:$PATH"
+if ! command -v npm >/dev/null || [ "$(node --version | sed 's/v\([0-9]*\).*/\1/')" -lt 20 ]; then
+  fail "install Node.js 20 with npm from https://nodejs.org (intake is measured against it) and run this again"
+fi
+
+commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
+memory=$(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo)
+method="$(nproc) cores, $memory of memory; $(rustc --version | cut -d' ' -f1-2), Node.js $(node --version); commit $commit"
+say "$method"
+
+functions=(intake fetch diagnose report)
+# What make sets for quick builds is not what is deployed.
+unset "${!CARGO_PROFILE_RELEASE_@}"
+for function in "${functions[@]}"; do
+  say "building $function as it is deployed (the first takes minutes)"
+  run cargo lambda build --quiet --release --package "$function" --bin "$function" >&2
+done
+
+figures=$(mktemp)
+trap 'rm -f "$figures"' EXIT
+say "measuring sizes"
+run python3 local/bench/sizes.py --json target/lambda "${functions[@]}" >"$figures"
+say "measuring intake against Node.js (about a minute)"
+run python3 functions/intake/bench/bench.py --json >>"$figures"
+say "measuring fetch on archives of 500 and 250 MB (about a minute)"
+run python3 functions/fetch/bench/bench.py --json >>"$figures"
+python3 local/bench/figures.py --method "$method" "$@" <"$figures"
