@@ -32,8 +32,8 @@ up: build-local ## Start the system and leave it running; KAFKA_URL=host:port us
 test: build-local ## Run every test
 	@cargo test --workspace --quiet
 
-bench: ## Measure speed, sizes and memory against their peers
-	@functions/intake/bench/run.sh
+bench: setup ## Measure speed, sizes and memory against their peers
+	@local/bench.sh
 
 lint: setup ## Check format, lints, template, definitions, dependencies and scripts
 	@local/lint.sh

@@ -21,20 +21,24 @@ memory=$(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo)
 method="$(nproc) cores, $memory of memory; $(rustc --version | cut -d' ' -f1-2), Node.js $(node --version); commit $commit"
 say "$method"
 
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 functions=(intake fetch diagnose report)
 # What make sets for quick builds is not what is deployed.
 unset "${!CARGO_PROFILE_RELEASE_@}"
 for function in "${functions[@]}"; do
   say "building $function as it is deployed (the first takes minutes)"
   run cargo lambda build --quiet --release --package "$function" --bin "$function" >&2
+  # A copy: quick builds, as make demo makes them, go to the same place.
+  mkdir "$work/$function"
+  cp "target/lambda/$function/bootstrap" "$work/$function/"
 done
 
-figures=$(mktemp)
-trap 'rm -f "$figures"' EXIT
+figures=$work/figures
 say "measuring sizes"
-run python3 local/bench/sizes.py --json target/lambda "${functions[@]}" >"$figures"
+run python3 local/bench/sizes.py --json "$work" "${functions[@]}" >"$figures"
 say "measuring intake against Node.js (about a minute)"
-run python3 functions/intake/bench/bench.py --json >>"$figures"
+run python3 functions/intake/bench/bench.py --json --intake "$work/intake/bootstrap" >>"$figures"
 say "measuring fetch on archives of 500 and 250 MB (about a minute)"
-run python3 functions/fetch/bench/bench.py --json >>"$figures"
+run python3 functions/fetch/bench/bench.py --json --fetch "$work/fetch/bootstrap" >>"$figures"
 python3 local/bench/figures.py --method "$method" "$@" <"$figures"

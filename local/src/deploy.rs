@@ -60,6 +60,8 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
         format!("Auth0Url={api}/oauth/token"),
         format!("Auth0Audience={}", submission_api::AUDIENCE),
         format!("Auth0SecretArn={}", secret.arn().unwrap_or_default()),
+        format!("ReportTypeId={}", submission_api::REPORT_TYPE_ID),
+        format!("ReportReviewerId={}", submission_api::REPORT_REVIEWER_ID),
         format!("InputS3Bucket={INPUT_BUCKET}"),
         format!("InputFolderPrefix={INPUT_PREFIX}"),
         format!("OutputS3Bucket={OUTPUT_BUCKET}"),

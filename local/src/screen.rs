@@ -51,8 +51,8 @@ pub fn outcome(outcome: &Outcome) -> String {
     };
     let _ = writeln!(text, "  submission   {}\n  outcome      {status}", outcome.submission_id);
     if let Some(failure) = &outcome.failure {
-        let _ =
-            writeln!(text, "  failure      {} in {:?}\n  reason       {}", failure.code, failure.step, failure.message);
+        let step = failure.step.map(|step| format!(" in {step:?}")).unwrap_or_default();
+        let _ = writeln!(text, "  failure      {}{step}\n  reason       {}", failure.code, failure.message);
         if let Some(detail) = &failure.detail {
             let _ = writeln!(text, "  detail       {detail}");
         }

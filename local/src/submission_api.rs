@@ -1,6 +1,7 @@
 //! A stand-in for version 5 of the Submission API and for the endpoint that issues its tokens.
 //!
-//! It serves what lies in a folder: `{id}.zip` is a submission, `{id}.json` (optional) is its metadata.
+//! It serves what lies in a folder: `{id}.zip` is a submission, `{id}.json` (optional) is its metadata. Artifacts go into
+//! the same folder, reviews are kept in memory; both with the oddities of the API.
 
 use std::collections::HashSet;
 use std::path::{Path as FilePath, PathBuf};
@@ -8,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Multipart, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,6 +26,10 @@ pub const CLIENT_ID: &str = "local-client";
 pub const CLIENT_SECRET: &str = "local-secret";
 /// The audience that tokens are issued for.
 pub const AUDIENCE: &str = "https://m2m.local/";
+/// The type of the reviews that outcomes are sent as.
+pub const REPORT_TYPE_ID: &str = "0f7c8a52-6f0c-4c6b-9d6f-1f2a7f0f6a11";
+/// The reviewer of these reviews.
+pub const REPORT_REVIEWER_ID: &str = "6e2f7b1d-58d3-4e0a-a9bb-3d5a1c9f7e02";
 /// Seconds that a token is valid for.
 const TOKEN_SECONDS: u32 = 3600;
 
@@ -35,6 +40,7 @@ pub struct SubmissionApi {
     pub url: String,
     /// The folder that it serves.
     pub folder: PathBuf,
+    state: Arc<Served>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -42,18 +48,22 @@ pub struct SubmissionApi {
 struct Served {
     folder: PathBuf,
     tokens: Mutex<HashSet<String>>,
+    reviews: Mutex<Vec<Value>>,
 }
 
 impl SubmissionApi {
     /// Serves a folder on a free loopback port.
     pub async fn start(folder: &FilePath) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let state = Arc::new(Served { folder: folder.to_owned(), tokens: Mutex::default() });
+        let state = Arc::new(Served { folder: folder.to_owned(), tokens: Mutex::default(), reviews: Mutex::default() });
         let router = Router::new()
             .route("/oauth/token", post(token))
             .route("/v5/submissions/{id}", get(metadata))
             .route("/v5/submissions/{id}/download", get(download))
-            .with_state(state);
+            .route("/v5/submissions/{id}/artifacts", get(artifacts).post(upload))
+            .route("/v5/reviews", get(reviews).post(create_review))
+            .route("/v5/reviews/{id}", patch(update_review))
+            .with_state(Arc::clone(&state));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let server = tokio::spawn(async move {
@@ -61,7 +71,20 @@ impl SubmissionApi {
                 eprintln!("the Submission API's stand-in stopped: {error}");
             }
         });
-        Ok(Self { url, folder: folder.to_owned(), server })
+        Ok(Self { url, folder: folder.to_owned(), state, server })
+    }
+
+    /// The reviews of a submission.
+    #[must_use]
+    pub fn reviews(&self, id: &SubmissionId) -> Vec<Value> {
+        let reviews = self.state.reviews.lock().unwrap_or_else(PoisonError::into_inner);
+        reviews.iter().filter(|review| review["submissionId"] == id.as_str()).cloned().collect()
+    }
+
+    /// The folder of a submission's artifacts.
+    #[must_use]
+    pub fn artifacts(&self, id: &SubmissionId) -> PathBuf {
+        artifact_folder(&self.folder, id.as_str())
     }
 
     /// Puts a submission's archive among what is served.
@@ -106,13 +129,19 @@ fn authorized(served: &Served, headers: &HeaderMap) -> bool {
         .is_some_and(|token| served.tokens.lock().unwrap_or_else(PoisonError::into_inner).contains(token))
 }
 
+/// The answer to who has no token.
+fn refuse_strangers(served: &Served, headers: &HeaderMap) -> Result<(), Box<Response>> {
+    if authorized(served, headers) {
+        return Ok(());
+    }
+    let refusal = json!({"id": "local", "version": "v5", "result":
+        {"success": false, "status": 403, "content": {"message": "No token provided."}}});
+    Err(Box::new((StatusCode::FORBIDDEN, Json(refusal)).into_response()))
+}
+
 /// The archive of a submission, or the answer to who may not have it.
 fn archive(served: &Served, headers: &HeaderMap, id: &str) -> Result<PathBuf, Box<Response>> {
-    if !authorized(served, headers) {
-        let refusal = json!({"id": "local", "version": "v5", "result":
-            {"success": false, "status": 403, "content": {"message": "No token provided."}}});
-        return Err(Box::new((StatusCode::FORBIDDEN, Json(refusal)).into_response()));
-    }
+    refuse_strangers(served, headers)?;
     // Only what is an id is looked for: nothing outside of the folder can be named.
     let archive = id.parse::<SubmissionId>().ok().map(|id| served.folder.join(format!("{id}.zip")));
     archive.filter(|archive| archive.is_file()).ok_or_else(|| {
@@ -154,5 +183,135 @@ async fn download(State(served): State<Arc<Served>>, headers: HeaderMap, Path(id
             (headers, Body::from_stream(ReaderStream::new(file))).into_response()
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+fn artifact_folder(folder: &FilePath, id: &str) -> PathBuf {
+    folder.join("artifacts").join(id)
+}
+
+async fn artifacts(State(served): State<Arc<Served>>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    if let Err(refusal) = archive(&served, &headers, &id) {
+        return *refusal;
+    }
+    let entries = std::fs::read_dir(artifact_folder(&served.folder, &id)).into_iter().flatten().flatten();
+    let names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    Json(json!({ "artifacts": names })).into_response()
+}
+
+async fn upload(
+    State(served): State<Arc<Served>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    mut form: Multipart,
+) -> Response {
+    if let Err(refusal) = archive(&served, &headers, &id) {
+        return *refusal;
+    }
+    let bad = |message: &str| (StatusCode::BAD_REQUEST, Json(json!({ "message": message }))).into_response();
+    let Ok(Some(field)) = form.next_field().await else { return bad("there is no file") };
+    let name = field.file_name().unwrap_or_default().to_owned();
+    if field.name() != Some("artifact") || name.is_empty() || name.contains(['/', '.']) {
+        return bad("the field has to be artifact and the name without an extension");
+    }
+    let Ok(bytes) = field.bytes().await else { return bad("the file broke off") };
+    if !bytes.starts_with(b"PK") {
+        return bad("the type of the file cannot be determined");
+    }
+    let folder = artifact_folder(&served.folder, &id);
+    let written =
+        std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(format!("{name}.zip")), bytes));
+    match written {
+        Ok(()) => Json(json!({ "artifact": format!("{name}.zip") })).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReviewFilter {
+    submission_id: Option<String>,
+    type_id: Option<String>,
+}
+
+async fn reviews(
+    State(served): State<Arc<Served>>,
+    headers: HeaderMap,
+    Query(filter): Query<ReviewFilter>,
+) -> Response {
+    if let Err(refusal) = refuse_strangers(&served, &headers) {
+        return *refusal;
+    }
+    let fits = |review: &Value, name: &str, wanted: &Option<String>| {
+        wanted.as_ref().is_none_or(|wanted| review[name] == wanted.as_str())
+    };
+    let reviews = served.reviews.lock().unwrap_or_else(PoisonError::into_inner);
+    let found: Vec<&Value> = reviews
+        .iter()
+        .filter(|review| fits(review, "submissionId", &filter.submission_id) && fits(review, "typeId", &filter.type_id))
+        .collect();
+    Json(json!(found)).into_response()
+}
+
+/// The keys that a review may have; the API refuses others.
+const REVIEW_KEYS: [&str; 8] =
+    ["typeId", "reviewerId", "submissionId", "scoreCardId", "score", "status", "metadata", "reviewedDate"];
+
+fn refuse_unknown_keys(review: &Value) -> Result<(), Box<Response>> {
+    match review.as_object().and_then(|review| review.keys().find(|key| !REVIEW_KEYS.contains(&key.as_str()))) {
+        None => Ok(()),
+        Some(key) => {
+            let refusal = json!({"message": format!("\"{key}\" is not allowed")});
+            Err(Box::new((StatusCode::BAD_REQUEST, Json(refusal)).into_response()))
+        }
+    }
+}
+
+async fn create_review(
+    State(served): State<Arc<Served>>,
+    headers: HeaderMap,
+    Json(mut review): Json<Value>,
+) -> Response {
+    if let Err(refusal) = refuse_strangers(&served, &headers).and_then(|()| refuse_unknown_keys(&review)) {
+        return *refusal;
+    }
+    review["id"] = json!(uuid::Uuid::new_v4().to_string());
+    served.reviews.lock().unwrap_or_else(PoisonError::into_inner).push(review.clone());
+    Json(review).into_response()
+}
+
+async fn update_review(
+    State(served): State<Arc<Served>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Json(changes): Json<Value>,
+) -> Response {
+    if let Err(refusal) = refuse_strangers(&served, &headers).and_then(|()| refuse_unknown_keys(&changes)) {
+        return *refusal;
+    }
+    let mut reviews = served.reviews.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(review) = reviews.iter_mut().find(|review| review["id"] == id.as_str()) else {
+        let refusal = json!({"message": format!("Review with ID = {id} is not found")});
+        return (StatusCode::NOT_FOUND, Json(refusal)).into_response();
+    };
+    for (key, value) in changes.as_object().into_iter().flatten() {
+        match key.as_str() {
+            "metadata" => merge(&mut review["metadata"], value),
+            // A score of 0 is taken for none.
+            "score" if value.as_f64() == Some(0.0) => {}
+            _ => review[key] = value.clone(),
+        }
+    }
+    Json(review.clone()).into_response()
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into.as_object_mut(), from.as_object()) {
+        (Some(into), Some(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        _ => *into = from.clone(),
     }
 }

@@ -127,7 +127,11 @@ fn every_variable_that_a_function_reads_is_set_by_the_template_and_the_other_way
             vec!["functions/fetch/src/settings.rs", "functions/shared/src/submission_api/settings.rs"],
         ),
         ("diagnose", "DiagnoseFunction:", vec!["functions/diagnose/src/settings.rs"]),
-        ("report", "ReportFunction:", vec!["functions/report/src/settings.rs"]),
+        (
+            "report",
+            "ReportFunction:",
+            vec!["functions/report/src/settings.rs", "functions/shared/src/submission_api/settings.rs"],
+        ),
     ] {
         let block = &template[template.find(&format!("\n  {resource}")).unwrap()..];
         assert_eq!(variables_read(&sources), names_below(block, "Variables:"), "{function}");

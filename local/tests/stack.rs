@@ -75,6 +75,7 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         an_image_without_a_train_program_is_unusable,
         a_file_that_is_no_archive_is_rejected_before_anything_is_built,
         an_unknown_submission_fails_the_execution_with_its_code,
+        an_aborted_execution_is_reported_too,
         a_message_sent_many_times_starts_one_execution,
         odd_records_end_as_they_should_and_harm_no_other,
         kcat_starts_an_execution,
@@ -172,6 +173,17 @@ async fn a_clean_submission_becomes_a_trained_model(stack: &Stack) -> Result<()>
         "another image was trained"
     );
 
+    // The participant has one review and a file; the operators another file.
+    let review = only_review(stack, &id)?;
+    ensure!(outcome.review.as_deref() == review["id"].as_str(), "{review}");
+    ensure!(review["status"] == "completed" && review["score"] == 100.0, "{review}");
+    ensure!(review["metadata"]["imageDigest"] == image.digest.as_str(), "{review}");
+    let mut files: Vec<String> = std::fs::read_dir(stack.api.artifacts(&id))?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<_>>()?;
+    files.sort();
+    ensure!(files.len() == 2 && files[0].ends_with("-internal.zip"), "{files:?}");
+
     let training = outcome.training.context("a training")?;
     ensure!(training.job_name == format!("{}-0-1", id.aws_safe()), "{}", training.job_name);
     ensure!(
@@ -210,10 +222,48 @@ async fn an_id_that_no_aws_name_allows_is_processed_like_any_other(stack: &Stack
     Ok(())
 }
 
+/// The one review of a submission.
+fn only_review(stack: &Stack, id: &SubmissionId) -> Result<Value> {
+    let mut reviews = stack.api.reviews(id);
+    ensure!(reviews.len() == 1, "{} reviews", reviews.len());
+    reviews.pop().context("a review")
+}
+
+async fn an_aborted_execution_is_reported_too(stack: &Stack) -> Result<()> {
+    let submission = dockerfile(
+        "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '#!/bin/sh\\nsleep 3\\n' >/bin/train && chmod +x /bin/train\n",
+    )?;
+    let id = new_id()?;
+    stack.submit(&id, &archive::of_submission(submission.path(), &stack.work)?).await?;
+    let mut aborted = false;
+    let sfn = &stack.clients.sfn;
+    let arn = execution(stack, &id);
+    let ended = follow(sfn, &arn, Duration::from_mins(1), |visit| {
+        if visit.state == "TrainModel" && !aborted {
+            aborted = true;
+            let (sfn, arn) = (sfn.clone(), arn.clone());
+            tokio::spawn(async move { sfn.stop_execution().execution_arn(arn).send().await });
+        }
+    })
+    .await?;
+    ensure!(ended.status == ExecutionStatus::Aborted, "{}", ended.status);
+    // The event takes its own way, beside the execution.
+    while only_review(stack, &id)?["status"] != "completed" {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let outcome = stack.stored_outcome(&id).await?;
+    ensure!(outcome.status == Status::Failed, "{outcome:?}");
+    ensure!(failure_of(&outcome)?.message.starts_with("Processing was stopped by an operator."), "{outcome:?}");
+    Ok(())
+}
+
 async fn rejected(stack: &Stack, submission: &Path, code: FailureCode) -> Result<Outcome> {
     let (ended, outcome) = process(stack, &new_id()?, submission).await?;
     ensure!(ended.status == ExecutionStatus::Succeeded, "the execution {} with {:?}", ended.status, ended.error);
     ensure!(outcome.status == Status::Rejected && failure_of(&outcome)?.code == code, "{outcome:?}");
+    let review = only_review(stack, &outcome.submission_id)?;
+    ensure!(review["status"] == "completed" && review["score"] == 0.0, "{review}");
+    ensure!(review["metadata"]["failureCode"] == code.as_str(), "{review}");
     Ok(outcome)
 }
 

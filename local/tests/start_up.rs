@@ -21,7 +21,14 @@ fn settings(function: &str) -> Vec<(&'static str, &'static str)> {
             ("AUTH0_AUDIENCE", "audience"),
             ("AUTH0_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0"),
         ],
-        "ReportFunction" => vec![("OUTPUT_S3_BUCKET", "models"), ("STACK_NAME", "mm")],
+        "ReportFunction" => vec![
+            ("OUTPUT_S3_BUCKET", "models"),
+            ("STACK_NAME", "mm"),
+            ("SUBMISSION_API_URL", "https://api.example.org/v5"),
+            ("AUTH0_URL", "https://auth.example.org/oauth/token"),
+            ("AUTH0_AUDIENCE", "audience"),
+            ("AUTH0_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0"),
+        ],
         _ => Vec::new(),
     }
 }
@@ -56,6 +63,7 @@ fn each_function_names_the_setting_that_is_malformed() {
         ("FetchFunction", "IMAGE_RETENTION_DAYS", "0"),
         ("FetchFunction", "SUBMISSION_API_URL", "not an url"),
         ("DiagnoseFunction", "RETRY_HORIZON_SECONDS", "6h"),
+        ("ReportFunction", "SUBMISSION_API_VERSION", "v7"),
     ] {
         let mut settings = settings(function);
         settings.retain(|(other, _)| *other != name);

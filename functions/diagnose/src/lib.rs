@@ -92,7 +92,7 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Answer, Failure> {
             let diagnosis = Diagnosis {
                 code: classification.code,
                 fault: classification.code.fault(),
-                step,
+                step: Some(step),
                 message: classification.message.into_owned(),
                 detail: classification.detail.map(|detail| clean_text(&detail, DETAIL_CHARACTERS)),
                 log_tail,

@@ -3,7 +3,6 @@
 //! Running it twice is harmless: the archive becomes another version of the same object, and the repository is there
 //! already.
 
-pub mod api;
 pub mod archive;
 pub mod repository;
 pub mod settings;
@@ -12,12 +11,11 @@ pub mod staging;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::outcome::Archive;
-use shared::submission_api::{Client, Download};
+use shared::submission_api::{Client, Download, SignedIn};
 use shared::{AwsSafeId, Failure, FailureCode, SubmissionId};
 use tempfile::NamedTempFile;
 use tracing::Instrument;
 
-use api::Api;
 use archive::{Contents, Problem};
 use repository::{Repositories, Repository};
 use settings::Settings;
@@ -26,7 +24,7 @@ use staging::{Object, Staging};
 /// What the function works with.
 #[derive(Debug)]
 pub struct Deps {
-    api: Api,
+    api: SignedIn,
     staging: Staging,
     repositories: Repositories,
     max_archive_bytes: u64,
@@ -43,7 +41,7 @@ impl Deps {
         ecr: aws_sdk_ecr::Client,
     ) -> Self {
         Self {
-            api: Api::new(secrets, settings.secret_arn, settings.api),
+            api: SignedIn::new(secrets, settings.secret_arn, settings.api),
             staging: Staging::new(s3, settings.staging_bucket),
             repositories: Repositories::new(ecr, settings.stack, settings.image_retention_days),
             max_archive_bytes: settings.max_archive_bytes,

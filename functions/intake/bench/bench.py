@@ -16,20 +16,22 @@ Needs Node.js 20 with npm, and a release build of the function:
 
 import argparse
 import base64
+import contextlib
 import json
-import os
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2] / "local" / "bench"))
+sys.dont_write_bytecode = True
+from figures import figure, show  # noqa: E402
+from lambdas import Function, Quiet, Server  # noqa: E402
+
 PEER = HERE / "peer"
 BATCH_BYTES = 6_000_000
 WARM_UP = 5  # invocations, of which Node.js needs some to compile what is hot
@@ -107,91 +109,6 @@ def batch(share):
     return json.dumps(event, separators=(",", ":")).encode(), records, matches
 
 
-class Quiet(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def answer(self, status, body, headers=()):
-        self.send_response(status)
-        for name, value in headers:
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
-
-    def body(self):
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-
-    def log_message(self, *_):
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        """Says nothing: a function that is stopped leaves its connections broken."""
-
-
-def serve(handler):
-    server = Server(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server, f"127.0.0.1:{server.server_port}"
-
-
-class Lambda:
-    """The Runtime API for one process: hands out events one by one and times the answers."""
-
-    def __init__(self):
-        self.polled = threading.Event()
-        self.first_poll = None
-        self.answered = threading.Event()
-        self.ready = threading.Semaphore(0)
-        outer = self
-
-        class Handler(Quiet):
-            def do_GET(self):
-                if outer.first_poll is None:
-                    outer.first_poll = time.perf_counter()
-                    outer.polled.set()
-                outer.ready.acquire()
-                outer.handed_out = time.perf_counter()
-                headers = [
-                    ("Content-Type", "application/json"),
-                    ("Lambda-Runtime-Aws-Request-Id", str(uuid.uuid4())),
-                    ("Lambda-Runtime-Deadline-Ms", str(int(time.time() * 1000) + 60_000)),
-                    ("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:intake"),
-                    ("Lambda-Runtime-Trace-Id", "Root=1-5e1b4151-5ac6c58f3375aa3c7c6b73c9"),
-                ]
-                try:
-                    self.answer(200, outer.event, headers)
-                except OSError:
-                    pass
-
-            def do_POST(self):
-                body = self.body()
-                outer.took = time.perf_counter() - outer.handed_out
-                outer.result = (self.path.rsplit("/", 1)[1], body)
-                self.answer(202, b"{}")
-                outer.answered.set()
-
-        self.server, self.address = serve(Handler)
-
-    def invoke(self, event):
-        """Seconds from handing out the event to receiving the answer."""
-        self.event = event
-        self.answered.clear()
-        self.ready.release()
-        if not self.answered.wait(120):
-            sys.exit("the function did not answer within 120 s")
-        kind, body = self.result
-        if kind != "response" or json.loads(body) != {"batchItemFailures": []}:
-            sys.exit(f"the function answered {kind}: {body[:500].decode(errors='replace')}")
-        return self.took
-
-
 class StepFunctions(Quiet):
     """Starts every execution at once."""
 
@@ -205,70 +122,43 @@ class StepFunctions(Quiet):
         self.answer(200, body, [("Content-Type", "application/x-amz-json-1.0")])
 
 
-class Function:
-    """One process of a function."""
-
-    def __init__(self, command, step_functions, log):
-        self.api = Lambda()
-        environment = {
-            "PATH": os.environ["PATH"],
-            "AWS_LAMBDA_RUNTIME_API": self.api.address,
-            "AWS_LAMBDA_FUNCTION_NAME": "intake",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_LOG_FORMAT": "JSON",
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "bench",
-            "AWS_SECRET_ACCESS_KEY": "bench",
-            "AWS_ENDPOINT_URL": f"http://{step_functions}",
-            "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:processing",
-            "QUARANTINE_BUCKET": "quarantine",
-            "STACK_NAME": "bench",
-        }
-        begin = time.perf_counter()
-        self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        if not self.api.polled.wait(30):
-            self.stop()
-            sys.exit(f"{command} did not poll the Runtime API within 30 s")
-        self.start_seconds = self.api.first_poll - begin
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.api.server.shutdown()
+def environment(step_functions):
+    return {
+        "AWS_ENDPOINT_URL": f"http://{step_functions.address}",
+        "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:processing",
+        "QUARANTINE_BUCKET": "quarantine",
+    }
 
 
-def measure_starts(commands, runs, step_functions, log):
-    """Seconds from the start of each function to its first poll, run by run in turn."""
-    seconds = {name: [] for name in commands}
+def measure_starts(commands, runs, variables, log):
+    """Milliseconds from the start of each function to its first poll, run by run in turn."""
+    milliseconds = {name: [] for name in commands}
     for run in range(runs + 1):
         for name, command in commands.items():
-            function = Function(command, step_functions, log)
-            function.stop()
-            if run > 0:  # the first one reads the files from disk
-                seconds[name].append(function.start_seconds)
-    return seconds
+            with Function("intake", command, variables, log) as function:
+                if run > 0:  # the first one reads the files from disk
+                    milliseconds[name].append(function.start_seconds * 1000)
+    return milliseconds
 
 
-def measure_rates(commands, event, records, matches, rounds, step_functions, log):
+def measure_rates(commands, event, records, matches, rounds, variables, log):
     """Records per second of each function, round by round in turn: what else the machine does meets both."""
-    functions = {name: Function(command, step_functions, log) for name, command in commands.items()}
     rates = {name: [] for name in commands}
-    for round_ in range(WARM_UP + rounds):
-        for name, function in functions.items():
-            StepFunctions.started.clear()
-            seconds = function.api.invoke(event)
-            if len(StepFunctions.started) != matches:
-                sys.exit(f"{name} started {len(StepFunctions.started)} executions instead of {matches}")
-            if round_ >= WARM_UP:
-                rates[name].append(records / seconds)
-    for function in functions.values():
-        function.stop()
+    with contextlib.ExitStack() as stack:
+        functions = {
+            name: stack.enter_context(Function("intake", command, variables, log)) for name, command in commands.items()
+        }
+        for round_ in range(WARM_UP + rounds):
+            for name, function in functions.items():
+                StepFunctions.started.clear()
+                seconds, answer = function.invoke(event)
+                if json.loads(answer) != {"batchItemFailures": []}:
+                    sys.exit(f"{name} answered {answer[:500].decode(errors='replace')}")
+                if len(StepFunctions.started) != matches:
+                    sys.exit(f"{name} started {len(StepFunctions.started)} executions instead of {matches}")
+                if round_ >= WARM_UP:
+                    rates[name].append(records / seconds)
     return rates
-
-
-def spread(values):
-    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values), "runs": len(values)}
 
 
 def main():
@@ -285,52 +175,26 @@ def main():
     if not (PEER / "node_modules" / "@aws-sdk").is_dir():
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=PEER, check=True, stdout=sys.stderr)
 
-    batches = {"1 % match": batch(0.01), "none match": batch(0)}
-    step_functions = serve(StepFunctions)[1]
-    functions = {
+    commands = {
         "rust": [str(options.intake.resolve())],
         "node": [options.node, str(PEER / "runtime.mjs")],
     }
-    with tempfile.TemporaryFile() as log:
-        start = {
-            name: spread([second * 1000 for second in seconds])
-            for name, seconds in measure_starts(functions, options.starts, step_functions, log).items()
-        }
-        start["ratio"] = start["node"]["median"] / start["rust"]["median"]
-        report = {
-            "node": subprocess.run([options.node, "--version"], capture_output=True, text=True, check=True).stdout.strip(),
-            "cpus": os.cpu_count(),
-            "start_milliseconds": start,
-            "batches": {},
-        }
-        for name, (event, records, matches) in batches.items():
-            measured = measure_rates(functions, event, records, matches, options.rounds, step_functions, log)
-            rates = {peer: spread(values) for peer, values in measured.items()}
-            report["batches"][name] = {
-                "bytes": len(event),
-                "records": records,
-                "matches": matches,
-                "records_per_second": rates,
-                "ratio": rates["rust"]["median"] / rates["node"]["median"],
-            }
-    goals = [start["ratio"] >= START_GOAL] + [b["ratio"] >= THROUGHPUT_GOAL for b in report["batches"].values()]
-    report["goals_met"] = all(goals)
-
-    if options.json:
-        print(json.dumps(report, indent=2))
-        return
-
-    def row(title, rust, node, ratio, goal):
-        verdict = "met" if ratio >= goal else "MISSED"
-        cell = lambda v: f"{v['median']:,.1f} ({v['lowest']:,.1f}–{v['highest']:,.1f})"  # noqa: E731
-        print(f"{title:<42}{cell(rust):>34}{cell(node):>34}{ratio:>8.1f}x   at least {goal}x: {verdict}")
-
-    print(f"intake in Rust and in Node.js {report['node']}, {report['cpus']} CPUs; median (lowest–highest)\n")
-    print(f"{'':<42}{'Rust':>34}{'Node.js':>34}{'ratio':>9}   goal")
-    row("start to first poll, ms", start["rust"], start["node"], start["ratio"], START_GOAL)
-    for name, b in report["batches"].items():
-        title = f"records/s, {b['bytes'] / 1e6:.1f} MB, {b['records']}, {name}"
-        row(title, b["records_per_second"]["rust"], b["records_per_second"]["node"], b["ratio"], THROUGHPUT_GOAL)
+    figures = []
+    with Server(StepFunctions) as step_functions, tempfile.TemporaryFile() as log:
+        variables = environment(step_functions)
+        starts = measure_starts(commands, options.starts, variables, log)
+        figures.append(
+            figure(
+                "intake: start to first poll; peer Node.js",
+                starts["rust"], "ms", starts["node"], at_least=START_GOAL, higher_is_better=False,
+            )
+        )
+        for share, described in [(0.01, "1 % match"), (0, "none match")]:
+            event, records, matches = batch(share)
+            rates = measure_rates(commands, event, records, matches, options.rounds, variables, log)
+            what = f"intake: {len(event) / 1e6:.1f} MB batch, {described}; peer Node.js"
+            figures.append(figure(what, rates["rust"], "records/s", rates["node"], at_least=THROUGHPUT_GOAL))
+    show(figures, options.json)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use shared::outcome::{Archive, Diagnosis, Image, Outcome, Status, Training};
 use shared::{Fault, SubmissionId};
@@ -16,6 +18,9 @@ pub struct Finished {
     pub finished_at: String,
     /// How many attempts the last step took.
     pub attempts: u32,
+    /// Seconds that each step took, by its name.
+    #[serde(default)]
+    pub seconds: BTreeMap<String, f64>,
     /// The staged archive, once there is one.
     pub archive: Option<Archive>,
     /// The pushed image, once there is one.
@@ -43,9 +48,11 @@ pub fn compose(finished: Finished) -> Outcome {
         image: finished.image,
         training: finished.training,
         attempts: finished.attempts,
+        seconds: finished.seconds,
         execution: finished.execution,
         started_at: finished.started_at,
         finished_at: finished.finished_at,
+        review: None,
     }
 }
 
@@ -82,7 +89,7 @@ mod tests {
         assert_eq!(
             outcome,
             json!({"submissionId": "-kJ-nOos4KQaL3", "status": "completed", "attempts": 2, "execution": "arn",
-                   "startedAt": "a", "finishedAt": "b"})
+                   "startedAt": "a", "finishedAt": "b", "seconds": {}})
         );
     }
 }

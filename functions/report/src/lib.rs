@@ -1,59 +1,118 @@
-//! Turns what a finished execution knows into the submission's outcome, and stores it.
+//! Turns what a finished execution knows into the submission's outcome, stores it, and sends it to the Submission API.
+//!
+//! Whatever is written is looked for first, so that running the function twice on the same event changes nothing.
 
+mod artifacts;
 mod compose;
+mod request;
+pub mod review;
+mod send;
 mod settings;
+mod store;
 
-use aws_sdk_s3::primitives::ByteStream;
 pub use compose::{Finished, compose};
-pub use settings::Settings;
+pub use request::{ExecutionEnded, Request, Step};
+use serde_json::Value;
+pub use settings::{ReviewSettings, Settings, V5};
 use shared::metrics::{Metrics, Unit};
 use shared::outcome::Outcome;
+use shared::submission_api::{Client, SignedIn};
 use shared::{Failure, FailureCode};
+use store::Store;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// What the function works with.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Deps {
-    /// Its settings.
-    pub settings: Settings,
-    /// The client that stores outcomes.
-    pub s3: aws_sdk_s3::Client,
+    stack_name: String,
+    region: String,
+    review: Option<ReviewSettings>,
+    store: Store,
+    api: SignedIn,
 }
 
-/// Stores the outcome as `{submissionId}/outcome.json` in the output bucket, counts it and gives it back.
-///
-/// The same input is stored as the same bytes under the same key, however often it comes. Fails with
-/// [`FailureCode::Internal`] when S3 does not take it.
-pub async fn handle(finished: Finished, deps: &Deps) -> Result<Outcome, Failure> {
-    let outcome = compose(finished);
-    let stored = store(&outcome, deps).await;
-    if let Err(failure) = &stored {
-        failure.log();
+impl Deps {
+    /// Clients of everything the function talks to, and the region that links lead to. Nothing is sent yet.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        region: String,
+        s3: aws_sdk_s3::Client,
+        secrets: aws_sdk_secretsmanager::Client,
+    ) -> Self {
+        Self {
+            stack_name: settings.stack_name,
+            region,
+            review: settings.review,
+            store: Store::new(s3, settings.output_bucket),
+            api: SignedIn::new(secrets, settings.secret_arn, settings.api),
+        }
     }
-    stored?;
-    count(&outcome, &deps.settings.stack_name).emit();
-    tracing::info!(submission_id = %outcome.submission_id, status = ?outcome.status, "stored the outcome");
+}
+
+/// Answers a request; with the outcome where there is one, else with null.
+///
+/// # Errors
+///
+/// A [`Failure`] with the code that the state machine retries by; it has been logged.
+pub async fn handle(request: Request, deps: &Deps) -> Result<Value, Failure> {
+    let outcome = match request {
+        Request::Step(Step::Start { submission_id, execution }) => {
+            let started = start(&submission_id, &execution, deps).await;
+            started.inspect_err(Failure::log).map(|()| None)
+        }
+        Request::Step(Step::Finish(finished)) => finish(*finished, deps).await.inspect_err(Failure::log).map(Some),
+        Request::ExecutionEnded(ended) => execution_ended(&ended, deps).await.inspect_err(Failure::log),
+    }?;
+    serde_json::to_value(outcome)
+        .map_err(|error| Failure::new(FailureCode::Internal, "the outcome cannot be written as JSON").caused_by(error))
+}
+
+async fn start(submission: &shared::SubmissionId, execution: &str, deps: &Deps) -> Result<(), Failure> {
+    let Some(settings) = &deps.review else { return Ok(()) };
+    with_api(deps, async |api| Ok(send::start(api, settings, submission, execution, &deps.region).await?)).await
+}
+
+/// Stores the outcome, sends it, and stores it again with the review's id: an outcome that has none was not sent.
+async fn finish(finished: Finished, deps: &Deps) -> Result<Outcome, Failure> {
+    let mut outcome = compose(finished);
+    deps.store.put(&outcome).await?;
+    if let Some(settings) = &deps.review {
+        let review = with_api(deps, async |api| send::outcome(api, settings, &outcome, &deps.region).await).await?;
+        outcome.review = Some(review);
+        deps.store.put(&outcome).await?;
+    }
+    count(&outcome, &deps.stack_name).emit();
+    tracing::info!(submission_id = %outcome.submission_id, status = ?outcome.status, review = outcome.review, "reported the outcome");
     Ok(outcome)
 }
 
-async fn store(outcome: &Outcome, deps: &Deps) -> Result<(), Failure> {
-    let body = serde_json::to_vec_pretty(outcome).map_err(|error| {
-        Failure::new(FailureCode::Internal, "the outcome cannot be written as JSON").caused_by(error)
-    })?;
-    let key = format!("{}/outcome.json", outcome.submission_id);
-    deps.s3
-        .put_object()
-        .bucket(&deps.settings.output_bucket)
-        .key(&key)
-        .content_type("application/json")
-        .body(ByteStream::from(body))
-        .send()
-        .await
-        .map_err(|error| {
-            Failure::new(FailureCode::Internal, format!("the outcome could not be stored as {key}")).caused_by(error)
-        })?;
-    Ok(())
+/// Reports an execution that was ended from outside or could not report itself.
+async fn execution_ended(ended: &ExecutionEnded, deps: &Deps) -> Result<Option<Outcome>, Failure> {
+    let Some(finished) = ended.finished() else {
+        tracing::warn!(?ended, "an execution without a submission ended");
+        return Ok(None);
+    };
+    let stored = deps.store.get(&finished.submission_id).await?;
+    let is_reported = |outcome: &Outcome| {
+        outcome.execution == finished.execution && (outcome.review.is_some() || deps.review.is_none())
+    };
+    if let Some(outcome) = stored.filter(is_reported) {
+        tracing::info!(submission_id = %outcome.submission_id, "the execution had reported its outcome itself");
+        return Ok(Some(outcome));
+    }
+    finish(finished, deps).await.map(Some)
+}
+
+/// Calls the Submission API. After a refusal the credentials may have been replaced: the next call reads them again.
+async fn with_api<T>(deps: &Deps, call: impl AsyncFnOnce(&Client) -> Result<T, Failure>) -> Result<T, Failure> {
+    let api = deps.api.client().await?;
+    let result = call(&api).await;
+    if result.as_ref().is_err_and(|failure| failure.code == FailureCode::SubmissionApiDenied) {
+        deps.api.forget().await;
+    }
+    result
 }
 
 fn count(outcome: &Outcome, stack_name: &str) -> Metrics {

@@ -13,7 +13,8 @@ async fn main() -> ExitCode {
 
 async fn serve() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::read(&Variables::of_process())?;
-    let s3 = aws_sdk_s3::Client::new(&aws_config::load_from_env().await);
-    let deps = Deps { settings, s3 };
+    let aws = aws_config::load_from_env().await;
+    let region = aws.region().map(ToString::to_string).unwrap_or_default();
+    let deps = Deps::new(settings, region, aws_sdk_s3::Client::new(&aws), aws_sdk_secretsmanager::Client::new(&aws));
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| handle(event.payload, &deps))).await
 }

@@ -1,6 +1,7 @@
 //! What more than one function of the Marathon Match Processor needs.
 //!
-//! Nothing in here calls AWS: the SDK's crates stay in the functions that use them.
+//! Nothing in here calls AWS, but for the secret of the Submission API's client: the SDK's crates stay in the functions
+//! that use them.
 
 pub mod failure;
 pub mod id;

@@ -1,6 +1,8 @@
 //! What became of a submission: the document in `s3://OUTPUT_S3_BUCKET/{submissionId}/outcome.json` and in the
 //! execution's output.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{FailureCode, Fault, SubmissionId};
@@ -79,8 +81,9 @@ pub struct Diagnosis {
     pub code: FailureCode,
     /// Who has to do something about it.
     pub fault: Fault,
-    /// The step it happened in.
-    pub step: Step,
+    /// The step it happened in; absent when the whole execution was ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
     /// What happened and what to do next, in sentences of ours.
     pub message: String,
     /// What the failed service or program said itself, cleaned and bounded.
@@ -95,7 +98,7 @@ pub struct Diagnosis {
 }
 
 /// What became of a submission.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// The submission's id as the Submission API wrote it.
@@ -116,10 +119,17 @@ pub struct Outcome {
     pub training: Option<Training>,
     /// How many attempts the last step took, from 1.
     pub attempts: u32,
+    /// Seconds that each step took, by its name, waits between its retries included.
+    #[serde(default)]
+    pub seconds: BTreeMap<String, f64>,
     /// ARN of the execution.
     pub execution: String,
     /// When the execution started, RFC 3339.
     pub started_at: String,
     /// When the outcome was known, RFC 3339.
     pub finished_at: String,
+    /// The id of the review (version 5) or summation (version 6) that says so in the Submission API; absent until it is
+    /// sent, and where none is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<String>,
 }

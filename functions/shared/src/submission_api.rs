@@ -5,21 +5,30 @@
 //! <https://github.com/topcoder-platform/submissions-api/blob/master/docs/swagger.yaml>.
 
 mod answer;
+mod artifacts;
 mod error;
+mod reviews;
 mod settings;
+mod signed_in;
+mod summations;
 mod token;
 
 use std::io::Write;
 
 use reqwest::header::LOCATION;
-use reqwest::{RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::SubmissionId;
 
 pub use answer::Submission;
+pub use artifacts::Artifact;
 pub use error::Error;
+pub use reviews::{NewReview, Review, ReviewStatus};
 pub use settings::{Endpoint, InvalidEndpoint, Settings, Timeouts, TokenSettings};
+pub use signed_in::{SignInError, SignedIn};
+pub use summations::{NewSummation, Summation};
 pub use token::{Credentials, InvalidCredentials};
 
 use answer::Refusal;
@@ -77,15 +86,32 @@ impl Client {
     /// [`Error::NotFound`] if there is none, [`Error::Denied`] if the API refuses a fresh token, and
     /// [`Error::Unavailable`], [`Error::Transport`] or [`Error::Malformed`] if it gives no usable answer.
     pub async fn submission(&self, id: &SubmissionId) -> Result<Submission, Error> {
-        let call = format!("GET /submissions/{id}");
-        let url = self.api.join(&["submissions", id.as_str()]);
-        let mut response = self.send(&call, || self.http.get(url.clone()).timeout(self.timeouts.call)).await?;
-        if response.status() != StatusCode::OK {
-            return Err(Refusal::read(&mut response).await.into_error(call));
-        }
-        let body =
-            answer::read(&mut response, MAX_JSON_BYTES).await.map_err(|source| Error::transport(&call, source))?;
+        let (call, body) = self.call(Method::GET, &["submissions", id.as_str()], &[], None).await?;
         Submission::parse(&body, id).map_err(|reason| Error::Malformed { call, reason })
+    }
+
+    /// Calls the API with a JSON body or none; gives the call's name and the body of its answer.
+    async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<(String, Vec<u8>), Error> {
+        let call = format!("{method} /{}", path.join("/"));
+        let mut url = self.api.join(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = || {
+            let request = self.http.request(method.clone(), url.clone()).timeout(self.timeouts.call);
+            match body {
+                Some(body) => request.json(body),
+                None => request,
+            }
+        };
+        let body = body_of(&call, self.send(&call, request).await?).await?;
+        Ok((call, body))
     }
 
     /// Downloads what was submitted into `sink`, as it comes in.
@@ -172,4 +198,12 @@ fn is_no_less_secure(from: &Url, to: &Url) -> bool {
 
 async fn send_with(call: &str, request: RequestBuilder, token: &Token) -> Result<Response, Error> {
     request.header(reqwest::header::AUTHORIZATION, token.header()).send().await.map_err(|e| Error::transport(call, e))
+}
+
+/// The body of an answer that says that all went well.
+async fn body_of(call: &str, mut response: Response) -> Result<Vec<u8>, Error> {
+    if !matches!(response.status(), StatusCode::OK | StatusCode::CREATED | StatusCode::NO_CONTENT) {
+        return Err(Refusal::read(&mut response).await.into_error(call.to_owned()));
+    }
+    answer::read(&mut response, MAX_JSON_BYTES).await.map_err(|source| Error::transport(call, source))
 }

@@ -4,22 +4,23 @@ use std::sync::Arc;
 
 use aws_sdk_secretsmanager::error::SdkError;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
-use shared::submission_api::{self, Client, Credentials, InvalidCredentials};
-use shared::{Failure, FailureCode};
 use tokio::sync::Mutex;
+
+use super::{Client, Credentials, Error, InvalidCredentials, Settings};
+use crate::{Failure, FailureCode};
 
 /// The Submission API, to which the function signs in when first asked to.
 #[derive(Debug)]
-pub struct Api {
+pub struct SignedIn {
     secrets: aws_sdk_secretsmanager::Client,
     secret_arn: String,
-    settings: submission_api::Settings,
+    settings: Settings,
     client: Mutex<Option<Arc<Client>>>,
 }
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum SignInError {
     /// Secrets Manager did not give the secret out.
     #[error("The secret {arn} cannot be read. Check AUTH0_SECRET_ARN and the function's right to it.")]
     Secret {
@@ -38,17 +39,13 @@ pub enum Error {
     },
     /// The client cannot be made.
     #[error(transparent)]
-    Client(#[from] submission_api::Error),
+    Client(#[from] Error),
 }
 
-impl Api {
+impl SignedIn {
     /// Nothing is read yet.
     #[must_use]
-    pub fn new(
-        secrets: aws_sdk_secretsmanager::Client,
-        secret_arn: String,
-        settings: submission_api::Settings,
-    ) -> Self {
+    pub fn new(secrets: aws_sdk_secretsmanager::Client, secret_arn: String, settings: Settings) -> Self {
         Self { secrets, secret_arn, settings, client: Mutex::new(None) }
     }
 
@@ -57,16 +54,16 @@ impl Api {
     /// # Errors
     ///
     /// If the secret cannot be read or does not hold the credentials.
-    pub async fn client(&self) -> Result<Arc<Client>, Error> {
+    pub async fn client(&self) -> Result<Arc<Client>, SignInError> {
         let mut client = self.client.lock().await;
         if let Some(client) = &*client {
             return Ok(Arc::clone(client));
         }
         let arn = || self.secret_arn.clone();
         let secret = self.secrets.get_secret_value().secret_id(&self.secret_arn).send().await;
-        let secret = secret.map_err(|source| Error::Secret { arn: arn(), source: Box::new(source) })?;
+        let secret = secret.map_err(|source| SignInError::Secret { arn: arn(), source: Box::new(source) })?;
         let credentials = Credentials::from_json(secret.secret_string().unwrap_or_default())
-            .map_err(|source| Error::Credentials { arn: arn(), source })?;
+            .map_err(|source| SignInError::Credentials { arn: arn(), source })?;
         let made = Arc::new(Client::new(self.settings.clone(), credentials)?);
         *client = Some(Arc::clone(&made));
         Ok(made)
@@ -78,13 +75,13 @@ impl Api {
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl From<SignInError> for Failure {
+    fn from(error: SignInError) -> Self {
         let message = error.to_string();
         match error {
-            Error::Secret { source, .. } => Self::new(FailureCode::Internal, message).caused_by(source),
-            Error::Credentials { .. } => Self::new(FailureCode::Internal, message),
-            Error::Client(error) => error.into(),
+            SignInError::Secret { source, .. } => Self::new(FailureCode::Internal, message).caused_by(source),
+            SignInError::Credentials { .. } => Self::new(FailureCode::Internal, message),
+            SignInError::Client(error) => error.into(),
         }
     }
 }

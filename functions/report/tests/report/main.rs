@@ -1,0 +1,273 @@
+//! The function against a server that plays S3, Secrets Manager and the Submission API: every request that it makes.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../../shared/tests/submission_api/server.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod server;
+
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use report::{Deps, Request, Settings, handle};
+use serde_json::{Value, json};
+use server::{Reply, Server};
+use shared::FailureCode;
+use shared::outcome::{Outcome, Status};
+use shared::settings::Variables;
+
+const ID: &str = "_9VOLnz2XYZv8J";
+const OUTCOME: &str = "/models/_9VOLnz2XYZv8J/outcome.json";
+const ARTIFACTS: &str = "/submissions/_9VOLnz2XYZv8J/artifacts";
+
+/// What the server keeps.
+#[derive(Default)]
+struct Kept {
+    outcome: Option<Vec<u8>>,
+    artifacts: Vec<String>,
+    reviews: Vec<Value>,
+    /// Answers calls of the Submission API with this status instead.
+    broken: Option<u16>,
+}
+
+async fn world(kept: &Arc<Mutex<Kept>>) -> Server {
+    let kept = Arc::clone(kept);
+    Server::start(move |request, _| {
+        let mut kept = kept.lock().unwrap();
+        let (method, target) = request.line.split_once(' ').unwrap();
+        let path = target.split('?').next().unwrap();
+        let json = |value: &Value| Reply::status(200, value.to_string());
+        let written = || serde_json::from_slice::<Value>(&request.body).unwrap();
+        match (method, path) {
+            ("POST", "/") => json(&json!({"SecretString": r#"{"AUTH0_CLIENT_ID":"me","AUTH0_CLIENT_SECRET":"s"}"#})),
+            ("POST", "/token") => json(&json!({"access_token": "t", "expires_in": 3600})),
+            ("PUT", OUTCOME) => {
+                kept.outcome = Some(request.body.clone());
+                Reply::status(200, "")
+            }
+            ("GET", OUTCOME) => match &kept.outcome {
+                Some(outcome) => Reply::status(200, outcome),
+                None => Reply::status(404, "<Error><Code>NoSuchKey</Code></Error>"),
+            },
+            _ if kept.broken.is_some() => Reply::status(kept.broken.unwrap(), r#"{"message":"no"}"#),
+            ("GET", ARTIFACTS) => json(&json!({"artifacts": kept.artifacts})),
+            ("POST", ARTIFACTS) => {
+                let body = String::from_utf8_lossy(&request.body).into_owned();
+                let name = body.split("filename=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+                kept.artifacts.push(format!("{name}.zip"));
+                json(&json!({"artifact": name}))
+            }
+            ("GET", "/reviews") => json(&json!(kept.reviews)),
+            ("GET", "/reviewSummations") => json(&json!({"data": kept.reviews, "meta": {}})),
+            ("POST", "/reviews" | "/reviewSummations") => {
+                let mut review = written();
+                review["id"] = json!("r1");
+                kept.reviews.push(review.clone());
+                json(&review)
+            }
+            ("PATCH", "/reviews/r1" | "/reviewSummations/r1") => {
+                let changes = written();
+                for (key, value) in changes.as_object().unwrap() {
+                    kept.reviews[0][key] = value.clone();
+                }
+                json(&kept.reviews[0])
+            }
+            _ => Reply::status(500, format!("nobody expected {method} {path}")),
+        }
+    })
+    .await
+}
+
+const V5: [(&str, &str); 3] =
+    [("REPORT_TYPE_ID", "type"), ("REPORT_REVIEWER_ID", "reviewer"), ("REPORT_SCORECARD_ID", "30001852")];
+const V6: [(&str, &str); 1] = [("SUBMISSION_API_VERSION", "v6")];
+
+fn deps(server: &Server, review: &[(&str, &str)]) -> Deps {
+    let token = format!("{}/token", server.url);
+    let common = [
+        ("OUTPUT_S3_BUCKET", "models"),
+        ("STACK_NAME", "mm"),
+        ("AUTH0_SECRET_ARN", "arn:secret"),
+        ("SUBMISSION_API_URL", server.url.as_str()),
+        ("AUTH0_URL", token.as_str()),
+        ("AUTH0_AUDIENCE", "audience"),
+    ];
+    let settings = Settings::read(&common.iter().chain(review).copied().collect::<Variables>()).unwrap();
+    let s3 = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(Credentials::for_tests())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(&server.url)
+        .force_path_style(true)
+        .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
+        .build();
+    let secrets = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(Credentials::for_tests())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(&server.url)
+        .build();
+    Deps::new(
+        settings,
+        "us-east-1".to_owned(),
+        aws_sdk_s3::Client::from_conf(s3),
+        aws_sdk_secretsmanager::Client::from_conf(secrets),
+    )
+}
+
+fn request(value: Value) -> Request {
+    serde_json::from_value(value).unwrap()
+}
+
+fn start() -> Request {
+    request(json!({"action": "start", "submissionId": ID, "execution": "arn:e"}))
+}
+
+fn finish(diagnosis: &Value) -> Request {
+    request(json!({
+        "action": "finish", "submissionId": ID, "execution": "arn:e", "attempts": 1, "seconds": {"TrainModel": 2.5},
+        "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:02:00Z", "archive": null,
+        "image": {"uri": "r/x:latest", "digest": "sha256:0", "bytes": 1},
+        "training": {"jobName": "x-0-1", "modelUri": "s3://models/x/model.tar.gz"}, "diagnosis": diagnosis,
+    }))
+}
+
+fn broken_build() -> Value {
+    json!({"code": "BuildFailed", "fault": "participant", "step": "BuildImage", "message": "It did not build.",
+           "logTail": ["<b>"]})
+}
+
+/// The lines of the requests, those for secrets and tokens apart, and without what follows a question mark.
+fn lines(server: &Server) -> Vec<String> {
+    let lines = server.requests().into_iter().map(|request| request.line.split('?').next().unwrap().to_owned());
+    lines.filter(|line| line != "POST /" && line != "POST /token").collect()
+}
+
+#[tokio::test]
+async fn a_submission_has_one_review_from_start_to_outcome() {
+    let kept = Arc::default();
+    let server = world(&kept).await;
+    let deps = deps(&server, &V5);
+    handle(start(), &deps).await.unwrap();
+    assert_eq!(
+        kept.lock().unwrap().reviews,
+        [json!({
+            "id": "r1", "typeId": "type", "reviewerId": "reviewer", "submissionId": ID, "scoreCardId": 30_001_852,
+            "score": 0.0, "status": "queued",
+            "metadata": {"testType": "provisional", "status": "processing", "private": {"execution": "arn:e",
+                "executionUrl": "https://us-east-1.console.aws.amazon.com/states/home?region=us-east-1#/v2/executions/details/arn:e"}},
+        })]
+    );
+    let outcome: Outcome = serde_json::from_value(handle(finish(&Value::Null), &deps).await.unwrap()).unwrap();
+    assert_eq!((outcome.status, outcome.review.as_deref()), (Status::Completed, Some("r1")));
+    let kept = kept.lock().unwrap();
+    let [review] = kept.reviews.as_slice() else { panic!("{:?}", kept.reviews) };
+    assert_eq!((&review["status"], &review["score"]), (&json!("completed"), &json!(100.0)));
+    assert_eq!(review["reviewedDate"], "2026-01-01T00:02:00Z");
+    assert_eq!(review["metadata"]["imageDigest"], "sha256:0");
+    assert_eq!(kept.artifacts, ["outcome-20260101T000200Z.zip", "outcome-20260101T000200Z-internal.zip"]);
+    let stored: Outcome = serde_json::from_slice(kept.outcome.as_ref().unwrap()).unwrap();
+    assert_eq!(stored, outcome);
+}
+
+#[tokio::test]
+async fn reporting_twice_changes_nothing() {
+    for (version, path) in [(&V5[..], "/reviews"), (&V6[..], "/reviewSummations")] {
+        let kept = Arc::default();
+        let server = world(&kept).await;
+        let deps = deps(&server, version);
+        let first = handle(finish(&broken_build()), &deps).await.unwrap();
+        let (reviews, calls) = (kept.lock().unwrap().reviews.clone(), lines(&server).len());
+        let second = handle(finish(&broken_build()), &deps).await.unwrap();
+        assert_eq!(first, second);
+        assert_eq!(kept.lock().unwrap().reviews, reviews);
+        let put = format!("PUT {OUTCOME}");
+        assert_eq!(lines(&server)[calls..], [put.clone(), format!("GET {ARTIFACTS}"), format!("GET {path}"), put]);
+    }
+}
+
+#[tokio::test]
+async fn a_score_of_zero_is_left_as_the_queued_review_has_it() {
+    let kept = Arc::default();
+    let server = world(&kept).await;
+    let deps = deps(&server, &V5);
+    handle(start(), &deps).await.unwrap();
+    handle(finish(&broken_build()), &deps).await.unwrap();
+    let patch = server.requests().into_iter().find(|request| request.line == "PATCH /reviews/r1").unwrap();
+    let patch: Value = serde_json::from_slice(&patch.body).unwrap();
+    assert!(patch.get("score").is_none(), "{patch}");
+    assert_eq!(patch["metadata"]["failureCode"], "BuildFailed");
+    assert_eq!(patch["metadata"]["logTail"], json!(["&lt;b&gt;"]));
+}
+
+#[tokio::test]
+async fn version_6_hears_of_the_outcome_once() {
+    let kept = Arc::default();
+    let server = world(&kept).await;
+    let deps = deps(&server, &V6);
+    handle(start(), &deps).await.unwrap();
+    assert!(lines(&server).is_empty());
+    handle(finish(&Value::Null), &deps).await.unwrap();
+    let summation = kept.lock().unwrap().reviews[0].clone();
+    assert_eq!(summation["aggregateScore"], 100.0);
+    assert_eq!((&summation["isPassing"], &summation["isProvisional"]), (&json!(true), &json!(true)));
+    handle(finish(&broken_build()), &deps).await.unwrap();
+    assert_eq!(kept.lock().unwrap().reviews[0]["isPassing"], false);
+    assert_eq!(server.count("POST /reviewSummations"), 1);
+}
+
+#[tokio::test]
+async fn an_outcome_that_cannot_be_sent_is_stored_all_the_same() {
+    for (status, code) in [(503, FailureCode::SubmissionApiUnavailable), (403, FailureCode::SubmissionApiDenied)] {
+        let kept = Arc::new(Mutex::new(Kept { broken: Some(status), ..Kept::default() }));
+        let server = world(&kept).await;
+        let failure = handle(finish(&Value::Null), &deps(&server, &V5)).await.unwrap_err();
+        assert_eq!(failure.code, code);
+        let stored: Outcome = serde_json::from_slice(kept.lock().unwrap().outcome.as_ref().unwrap()).unwrap();
+        assert_eq!(stored.review, None);
+    }
+}
+
+fn aborted(execution: &str) -> Request {
+    request(json!({"source": "aws.states", "detail-type": "Step Functions Execution Status Change", "detail": {
+        "executionArn": execution, "status": "ABORTED", "input": json!({"submissionId": ID}).to_string(),
+        "startDate": 1_767_225_600_000_i64, "stopDate": 1_767_225_660_000_i64}}))
+}
+
+#[tokio::test]
+async fn an_aborted_execution_is_reported_once() {
+    let kept = Arc::default();
+    let server = world(&kept).await;
+    let deps = deps(&server, &V5);
+    handle(start(), &deps).await.unwrap();
+    let outcome: Outcome = serde_json::from_value(handle(aborted("arn:e"), &deps).await.unwrap()).unwrap();
+    assert_eq!(outcome.status, Status::Failed);
+    assert_eq!(kept.lock().unwrap().reviews[0]["metadata"]["failureCode"], "Internal");
+    let calls = lines(&server).len();
+    handle(aborted("arn:e"), &deps).await.unwrap();
+    assert_eq!(lines(&server)[calls..], [format!("GET {OUTCOME}")]);
+}
+
+#[tokio::test]
+async fn an_execution_that_reported_itself_is_left_alone() {
+    let kept = Arc::default();
+    let server = world(&kept).await;
+    let deps = deps(&server, &V5);
+    handle(finish(&broken_build()), &deps).await.unwrap();
+    let calls = lines(&server).len();
+    handle(aborted("arn:e"), &deps).await.unwrap();
+    assert_eq!(lines(&server)[calls..], [format!("GET {OUTCOME}")]);
+}
+
+#[tokio::test]
+async fn without_a_review_type_outcomes_are_stored_only() {
+    let kept = Arc::default();
+    let server = world(&kept).await;
+    let deps = deps(&server, &[]);
+    handle(start(), &deps).await.unwrap();
+    handle(finish(&Value::Null), &deps).await.unwrap();
+    assert_eq!(
+        server.requests().iter().map(|request| request.line.split('?').next().unwrap()).collect::<Vec<_>>(),
+        [format!("PUT {OUTCOME}")]
+    );
+}
