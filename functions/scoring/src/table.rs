@@ -1,0 +1,197 @@
+//! CSV, plain or gzip, in bounded memory.
+//!
+//! Quoting, CRLF, blank lines and a byte order mark are as `csv-core` has them (RFC 4180, read leniently); white space
+//! around a field is no part of it. However long a line or field, only `max_record_bytes` of it are held.
+
+mod source;
+
+use std::io::BufRead;
+use std::ops::Range;
+
+use csv_core::{ReadRecordResult, Reader};
+
+use crate::invalid::{Invalid, Place, shown};
+
+/// What a file may cost; all of them inclusive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes after decompression.
+    pub max_bytes: u64,
+    /// Rows after the header.
+    pub max_rows: u64,
+    /// Columns.
+    pub max_columns: usize,
+    /// Bytes of one row's fields together.
+    pub max_record_bytes: usize,
+}
+
+impl Limits {
+    /// For predictions, regions and truth: 1 GiB, 20 million rows, 64 columns (so that superfluous ones can be named),
+    /// 4 KiB a row.
+    #[must_use]
+    pub fn predictions() -> Self {
+        Self { max_bytes: 1 << 30, max_rows: 20_000_000, max_columns: 64, max_record_bytes: 4 << 10 }
+    }
+
+    /// For training and tournament data: 16 GiB, 20 million rows, 10,000 columns, 1 MiB a row.
+    #[must_use]
+    pub fn data() -> Self {
+        Self { max_bytes: 16 << 30, max_rows: 20_000_000, max_columns: 10_000, max_record_bytes: 1 << 20 }
+    }
+}
+
+/// A CSV file whose header has been read.
+pub(crate) struct Table<'a> {
+    source: Box<dyn BufRead + 'a>,
+    parser: Reader,
+    limits: Limits,
+    columns: Vec<String>,
+    bytes: u64,
+    rows: u64,
+    record: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// A row of the table.
+pub(crate) struct Row<'t> {
+    /// The line on which it ends, from 1.
+    pub(crate) line: u64,
+    columns: &'t [String],
+    record: &'t [u8],
+    ends: &'t [usize],
+}
+
+impl<'a> Table<'a> {
+    /// Reads the header.
+    pub(crate) fn open(reader: impl std::io::Read + 'a, limits: &Limits) -> Result<Self, Invalid> {
+        let mut table = Self {
+            source: source::open(reader)?,
+            parser: Reader::new(),
+            limits: limits.clone(),
+            columns: Vec::new(),
+            bytes: 0,
+            rows: 0,
+            // One more than there may be, to tell too many from just enough.
+            record: vec![0; limits.max_record_bytes + 1],
+            ends: vec![0; limits.max_columns + 1],
+        };
+        let Some((line, fields)) = table.read()? else { return Err(Invalid::Empty) };
+        let mut columns: Vec<String> = Vec::with_capacity(fields);
+        for field in 0..fields {
+            let name = std::str::from_utf8(table.record[range(&table.ends, field)].trim_ascii())
+                .map_err(|_| Invalid::NotUtf8 { place: Place::column(line, format!("number {}", field + 1)) })?;
+            if columns.iter().any(|column| column == name) {
+                return Err(Invalid::DuplicateColumn { column: shown(name) });
+            }
+            columns.push(name.to_owned());
+        }
+        table.columns = columns;
+        Ok(table)
+    }
+
+    /// The names of the columns, each once.
+    pub(crate) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The position of a column that must be there.
+    pub(crate) fn column(&self, name: &str) -> Result<usize, Invalid> {
+        self.columns.iter().position(|column| column == name).ok_or_else(|| Invalid::MissingColumn {
+            column: shown(name),
+            found: self.columns.iter().take(10).map(|column| shown(column)).collect(),
+        })
+    }
+
+    /// Refuses every column but these.
+    pub(crate) fn only(&self, names: &[&str]) -> Result<(), Invalid> {
+        match self.columns.iter().find(|column| !names.contains(&column.as_str())) {
+            Some(column) => Err(Invalid::UnexpectedColumn { column: shown(column), expected: names.join(",") }),
+            None => Ok(()),
+        }
+    }
+
+    /// The next row, with as many fields as the header has.
+    pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>, Invalid> {
+        let Some((line, found)) = self.read()? else { return Ok(None) };
+        let expected = self.columns.len();
+        if found != expected {
+            return Err(Invalid::FieldCount { line, expected, found });
+        }
+        self.rows += 1;
+        if self.rows > self.limits.max_rows {
+            return Err(Invalid::TooManyRows { limit: self.limits.max_rows });
+        }
+        Ok(Some(Row { line, columns: &self.columns, record: &self.record, ends: &self.ends }))
+    }
+
+    /// Reads a record into the buffers: the line on which it ends and the number of its fields.
+    fn read(&mut self) -> Result<Option<(u64, usize)>, Invalid> {
+        let (mut length, mut fields) = (0, 0);
+        loop {
+            let input = self.source.fill_buf().map_err(source::cause)?;
+            let (result, read, wrote, ended) =
+                self.parser.read_record(input, &mut self.record[length..], &mut self.ends[fields..]);
+            let ended_by_newline = read.checked_sub(1).is_some_and(|last| input[last] == b'\n');
+            self.source.consume(read);
+            self.bytes += read as u64;
+            if self.bytes > self.limits.max_bytes {
+                return Err(Invalid::TooLarge { limit: self.limits.max_bytes });
+            }
+            (length, fields) = (length + wrote, fields + ended);
+            let line = self.parser.line() - u64::from(ended_by_newline);
+            if fields > self.limits.max_columns || matches!(result, ReadRecordResult::OutputEndsFull) {
+                return Err(Invalid::TooManyColumns { line, limit: self.limits.max_columns });
+            }
+            match result {
+                ReadRecordResult::Record => return Ok(Some((line, fields))),
+                ReadRecordResult::End => return Ok(None),
+                ReadRecordResult::InputEmpty | ReadRecordResult::OutputEndsFull => {}
+                ReadRecordResult::OutputFull => {
+                    return Err(Invalid::RowTooLong { line, limit: self.limits.max_record_bytes });
+                }
+            }
+        }
+    }
+}
+
+impl Row<'_> {
+    /// A field without the white space around it.
+    pub(crate) fn text(&self, column: usize) -> Result<&str, Invalid> {
+        std::str::from_utf8(self.bytes(column))
+            .map_err(|_| Invalid::NotUtf8 { place: Place::column(self.line, shown(&self.columns[column])) })
+    }
+
+    /// A field that names a row: it must not be empty.
+    pub(crate) fn id(&self, column: usize) -> Result<&str, Invalid> {
+        match self.text(column)? {
+            "" => Err(Invalid::NoId { line: self.line }),
+            id => Ok(id),
+        }
+    }
+
+    /// A field as a finite number; `id_column` names the row in the error.
+    pub(crate) fn number(&self, column: usize, id_column: Option<usize>) -> Result<f64, Invalid> {
+        let text = self.text(column)?;
+        let number = text
+            .parse::<f64>()
+            .map_err(|_| Invalid::NotANumber { place: self.place(column, id_column), text: shown(text) })?;
+        if number.is_finite() {
+            return Ok(number);
+        }
+        Err(Invalid::NotFinite { place: self.place(column, id_column), text: shown(text) })
+    }
+
+    /// Where a field is, for an error.
+    pub(crate) fn place(&self, column: usize, id_column: Option<usize>) -> Place {
+        let id = id_column.map(|id| shown(&String::from_utf8_lossy(self.bytes(id))));
+        Place { line: self.line, id, column: shown(&self.columns[column]) }
+    }
+
+    fn bytes(&self, column: usize) -> &[u8] {
+        self.record[range(self.ends, column)].trim_ascii()
+    }
+}
+
+fn range(ends: &[usize], field: usize) -> Range<usize> {
+    field.checked_sub(1).map_or(0, |before| ends[before])..ends[field]
+}

@@ -1,0 +1,73 @@
+//! Training and tournament data, and region files.
+
+use scoring::kmeans::KMeans;
+use scoring::{Features, Invalid, Limits, Regions, Roster, Split};
+
+const TRAINING: &str =
+    "id,era,feature1,x_feature2,target\nt1,e,0.1,0.2,1\nt2,e,,0.3,0\nt3,e,0.4,NaN,0\nt4,e,0.5,0.6,1\n";
+
+fn training(text: &str) -> Result<Features, Invalid> {
+    Features::read_training(text.as_bytes(), &Limits::data())
+}
+
+fn tournament(text: &str) -> Result<(Features, Roster), Invalid> {
+    training(TRAINING).unwrap().append_tournament(text.as_bytes(), &Limits::data())
+}
+
+#[test]
+fn rows_are_those_of_training_without_gaps_then_those_of_the_tournament() {
+    let text = "x_feature2,id,data_type,feature1,target\n9,c,live,8,\n7,a,validation,6,0\n5,b,test,4,\n";
+    let (features, roster) = tournament(text).unwrap();
+    assert_eq!(features.names(), ["feature1", "x_feature2"]);
+    let rows: Vec<Vec<f32>> = (0..features.rows().count()).map(|row| features.rows().row(row).collect()).collect();
+    assert_eq!(rows, [[0.1, 0.2], [0.5, 0.6], [8.0, 9.0], [6.0, 7.0], [4.0, 5.0]]);
+    let ids: Vec<(&str, Split)> = roster.iter().collect();
+    assert_eq!(ids, [("a", Split::Validation), ("b", Split::Test), ("c", Split::Live)]);
+    assert_eq!(roster.file_order(), [2, 0, 1]);
+    assert_eq!(Roster::read(text.as_bytes(), &Limits::data()).unwrap(), roster);
+    assert_eq!((roster.position("c"), roster.position("d"), roster.id(3)), (Some(2), None, None));
+}
+
+#[test]
+fn data_that_cannot_be_clustered_is_refused() {
+    assert!(matches!(training("id,target\na,1\n"), Err(Invalid::NoFeatures)));
+    assert!(matches!(training("id,feature\na,x\n"), Err(Invalid::NotANumber { .. })));
+    assert!(matches!(training("id,feature\na,1e16\n"), Err(Invalid::OutOfRange { .. })));
+    assert!(matches!(training("id,feature\na,inf\n"), Err(Invalid::NotFinite { .. })));
+    let header = "id,data_type,feature1,x_feature2\n";
+    let refused = |rows: &str| tournament(&format!("{header}{rows}")).unwrap_err().to_string();
+    assert_eq!(refused("a,live,,1\n"), "line 2, id a, column feature1: the feature is missing");
+    assert_eq!(
+        refused("a,train,1,1\n"),
+        "line 2, id a, column data_type: \"train\" is none of validation, test and live"
+    );
+    assert_eq!(refused(""), "the file has a header and no rows");
+    assert_eq!(refused("a,live,1,1\na,test,1,1\n"), "every id is expected exactly once; 1 duplicate: a");
+    assert!(matches!(tournament("id,data_type,feature1\n"), Err(Invalid::MissingColumn { .. })));
+}
+
+#[test]
+fn regions_are_read_back_as_written() {
+    let text = "id,data_type,feature\n\"say \"\"a\"\"\",test,0\nb,live,0.1\n\"c,d\",validation,7\ne,test,7.1\n";
+    let (features, roster) = Features::read_tournament(text.as_bytes(), &Limits::data()).unwrap();
+    let parameters = KMeans { clusters: 2, ..KMeans::default() };
+    let regions = Regions::cluster(&features, &roster, &parameters, 3).unwrap();
+    let of = |id: &str| regions.values()[roster.position(id).unwrap()];
+    assert!(of("say \"a\"") == of("b") && of("c,d") == of("e") && of("b") != of("e"));
+    let mut bytes = Vec::new();
+    regions.write(&roster, &mut bytes).unwrap();
+    assert!(bytes.starts_with(b"id,region\nb,"));
+    assert_eq!(Regions::read(&bytes[..], &roster, &Limits::predictions()).unwrap(), regions);
+}
+
+#[test]
+fn a_given_region_file_is_honoured_or_refused() {
+    let roster = Roster::read("id,data_type\na,test\nb,live\n".as_bytes(), &Limits::data()).unwrap();
+    let read = |text: &str| Regions::read(text.as_bytes(), &roster, &Limits::predictions());
+    assert_eq!(read("id,region\nb,17\na,4294967295\n").unwrap().values(), [4_294_967_295, 17]);
+    assert!(matches!(read("id,region\na,-1\nb,0\n"), Err(Invalid::OutOfRange { .. })));
+    assert!(matches!(read("id,region\na,1.5\nb,0\n"), Err(Invalid::OutOfRange { .. })));
+    assert!(matches!(read("id,region\na,x\nb,0\n"), Err(Invalid::NotANumber { .. })));
+    assert!(matches!(read("id,region\na,1\n"), Err(Invalid::Ids(_))));
+    assert!(matches!(read("id,region,x\na,1,1\n"), Err(Invalid::UnexpectedColumn { .. })));
+}
