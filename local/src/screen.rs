@@ -76,5 +76,8 @@ pub fn outcome(outcome: &Outcome) -> String {
     if let Some(training) = &outcome.training {
         let _ = writeln!(text, "  trained by   {}\n  model        {}", training.job_name, training.model_uri);
     }
+    if let Some(review) = &outcome.review {
+        let _ = writeln!(text, "  review       {review} in the Submission API");
+    }
     text
 }

@@ -110,7 +110,7 @@ mod tests {
     ];
 
     fn review(more: &[(&str, &str)]) -> Result<Option<ReviewSettings>, String> {
-        let variables = Variables::from_iter(COMMON.iter().chain(more).copied());
+        let variables: Variables = COMMON.iter().chain(more).copied().collect();
         Settings::read(&variables).map(|settings| settings.review).map_err(|error| error.to_string())
     }
 
