@@ -2,8 +2,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := PATH="$(CURDIR)/.local/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
-# Quick to compile instead of small: for every build that is not deployed to AWS.
-FAST := CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 LOCAL := cargo run --quiet --package local --
 
 .PHONY: help setup build-local demo run up test bench lint build deploy clean
@@ -15,9 +13,7 @@ setup: ## Install what the local stack needs
 	@local/setup.sh
 
 build-local: setup
-	@echo "building the functions with sam build, and the local stack"
-	@$(FAST) $(TOOLS) sam build --config-env local >.local/build.log 2>&1 || { cat .local/build.log; exit 1; }
-	@cargo build --quiet --package local
+	@local/build.sh
 
 demo: build-local ## Run the main job: from a Kafka message to a trained model
 	@$(LOCAL) demo

@@ -13,7 +13,7 @@ async fn main() -> ExitCode {
 
 async fn serve() -> Result<(), Error> {
     let settings = Settings::read(&Variables::of_process())?;
-    let aws = aws_config::load_from_env().await;
+    let aws = shared::aws::config(None).await;
     let deps = &Deps::new(
         settings,
         aws_sdk_secretsmanager::Client::new(&aws),

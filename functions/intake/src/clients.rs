@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use tokio::sync::OnceCell;
+
+/// How long a call may take: what does not answer now is retried with the batch, and other records wait behind this one.
+const CALL: Duration = Duration::from_secs(20);
 
 /// The AWS clients. Most batches hold nothing to start and hardly any something to quarantine, so that a new
 /// instance of the function answers sooner for not making them at its start.
@@ -32,23 +33,8 @@ impl Clients {
     }
 
     async fn config(&self) -> &SdkConfig {
-        self.config.get_or_init(from_environment).await
+        self.config.get_or_init(|| shared::aws::config(Some(CALL))).await
     }
-}
-
-/// Short limits: what does not answer now is retried with the batch, and other records wait behind this one.
-async fn from_environment() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(RetryConfig::standard().with_max_attempts(3))
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(3))
-                .operation_attempt_timeout(Duration::from_secs(10))
-                .operation_timeout(Duration::from_secs(25))
-                .build(),
-        )
-        .load()
-        .await
 }
 
 /// An AWS call that failed in spite of the SDK's own retries.

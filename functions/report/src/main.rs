@@ -1,6 +1,7 @@
 //! The Lambda function `report`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use report::{Deps, Settings, handle};
@@ -13,7 +14,7 @@ async fn main() -> ExitCode {
 
 async fn serve() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::read(&Variables::of_process())?;
-    let aws = aws_config::load_from_env().await;
+    let aws = shared::aws::config(Some(Duration::from_secs(20))).await;
     let region = aws.region().map(ToString::to_string).unwrap_or_default();
     let deps = Deps::new(settings, region, aws_sdk_s3::Client::new(&aws), aws_sdk_secretsmanager::Client::new(&aws));
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| handle(event.payload, &deps))).await

@@ -1,8 +1,9 @@
 //! What more than one function of the Marathon Match Processor needs.
 //!
-//! Nothing in here calls AWS, but for the secret of the Submission API's client: the SDK's crates stay in the functions
-//! that use them.
+//! The SDK's crates for single services stay in the functions that use them, but for the secret of the Submission API's
+//! client.
 
+pub mod aws;
 pub mod failure;
 pub mod id;
 pub mod metrics;
