@@ -62,7 +62,9 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Value, Failure> {
             let started = start(&submission_id, &execution, deps).await;
             started.inspect_err(Failure::log).map(|()| None)
         }
-        Request::Step(Step::Finish(finished)) => finish(*finished, deps).await.inspect_err(Failure::log).map(Some),
+        Request::Step(Step::Finish(finished)) => {
+            report(compose(*finished), deps).await.inspect_err(Failure::log).map(Some)
+        }
         Request::ExecutionEnded(ended) => execution_ended(&ended, deps).await.inspect_err(Failure::log),
     }?;
     serde_json::to_value(outcome)
@@ -75,8 +77,7 @@ async fn start(submission: &shared::SubmissionId, execution: &str, deps: &Deps) 
 }
 
 /// Stores the outcome, sends it, and stores it again with the review's id: an outcome that has none was not sent.
-async fn finish(finished: Finished, deps: &Deps) -> Result<Outcome, Failure> {
-    let mut outcome = compose(finished);
+async fn report(mut outcome: Outcome, deps: &Deps) -> Result<Outcome, Failure> {
     deps.store.put(&outcome).await?;
     if let Some(settings) = &deps.review {
         let review = with_api(deps, async |api| send::outcome(api, settings, &outcome, &deps.region).await).await?;
@@ -95,14 +96,16 @@ async fn execution_ended(ended: &ExecutionEnded, deps: &Deps) -> Result<Option<O
         return Ok(None);
     };
     let stored = deps.store.get(&finished.submission_id).await?;
-    let is_reported = |outcome: &Outcome| {
-        outcome.execution == finished.execution && (outcome.review.is_some() || deps.review.is_none())
+    let outcome = match stored.filter(|outcome| outcome.execution == finished.execution) {
+        Some(outcome) if outcome.review.is_some() || deps.review.is_none() => {
+            tracing::info!(submission_id = %outcome.submission_id, "the execution had reported its outcome itself");
+            return Ok(Some(outcome));
+        }
+        // It had come to an outcome, and only failed to send it.
+        Some(outcome) => outcome,
+        None => compose(finished),
     };
-    if let Some(outcome) = stored.filter(is_reported) {
-        tracing::info!(submission_id = %outcome.submission_id, "the execution had reported its outcome itself");
-        return Ok(Some(outcome));
-    }
-    finish(finished, deps).await.map(Some)
+    report(outcome, deps).await.map(Some)
 }
 
 /// Calls the Submission API. After a refusal the credentials may have been replaced: the next call reads them again.

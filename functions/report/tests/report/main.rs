@@ -260,6 +260,18 @@ async fn an_execution_that_reported_itself_is_left_alone() {
 }
 
 #[tokio::test]
+async fn an_outcome_that_could_not_be_sent_is_sent_as_it_was_when_the_execution_has_ended() {
+    let kept = Arc::new(Mutex::new(Kept { broken: Some(503), ..Kept::default() }));
+    let server = world(&kept).await;
+    let deps = deps(&server, &V5);
+    handle(finish(&broken_build()), &deps).await.unwrap_err();
+    kept.lock().unwrap().broken = None;
+    let outcome: Outcome = serde_json::from_value(handle(aborted("arn:e"), &deps).await.unwrap()).unwrap();
+    assert_eq!((outcome.status, outcome.review.as_deref()), (Status::Rejected, Some("r1")));
+    assert_eq!(kept.lock().unwrap().reviews[0]["metadata"]["failureCode"], "BuildFailed");
+}
+
+#[tokio::test]
 async fn without_a_review_type_outcomes_are_stored_only() {
     let kept = Arc::default();
     let server = world(&kept).await;
