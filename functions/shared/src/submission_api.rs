@@ -110,7 +110,7 @@ impl Client {
                 None => request,
             }
         };
-        let body = body_of(&call, self.send(&call, request).await?).await?;
+        let body = body_of(&method, &call, self.send(&call, request).await?).await?;
         Ok((call, body))
     }
 
@@ -201,8 +201,10 @@ async fn send_with(call: &str, request: RequestBuilder, token: &Token) -> Result
 }
 
 /// The body of an answer that says that all went well.
-async fn body_of(call: &str, mut response: Response) -> Result<Vec<u8>, Error> {
-    if !matches!(response.status(), StatusCode::OK | StatusCode::CREATED | StatusCode::NO_CONTENT) {
+async fn body_of(method: &Method, call: &str, mut response: Response) -> Result<Vec<u8>, Error> {
+    // Version 5 answers 200 to what it created, version 6 answers 201.
+    let is_created = *method == Method::POST && response.status() == StatusCode::CREATED;
+    if response.status() != StatusCode::OK && !is_created {
         return Err(Refusal::read(&mut response).await.into_error(call.to_owned()));
     }
     answer::read(&mut response, MAX_JSON_BYTES).await.map_err(|source| Error::transport(call, source))

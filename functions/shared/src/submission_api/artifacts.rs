@@ -52,7 +52,7 @@ impl Client {
             let part = Part::bytes(artifact.zip.clone()).file_name(artifact.name.clone());
             self.http.post(url.clone()).timeout(self.timeouts.call).multipart(Form::new().part(field, part))
         };
-        body_of(&call, self.send(&call, request).await?).await?;
+        body_of(&Method::POST, &call, self.send(&call, request).await?).await?;
         Ok(())
     }
 }
