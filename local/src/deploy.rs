@@ -68,6 +68,8 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
         format!("BuildResource={build_activity}"),
         format!("TrainResource={train_activity}"),
     ];
+    let name = |parameter: &String| parameter.split('=').next().map(str::to_owned);
+    parameters.retain(|parameter| !overrides.iter().any(|other| name(other) == name(parameter)));
     parameters.extend_from_slice(overrides);
     sam_deploy(&clients.endpoint, root, tools, STACK, &parameters).await?;
 

@@ -107,14 +107,21 @@ impl Engine {
         Ok(containers)
     }
 
+    /// Removes a container by its id or name, running or not; says whether there was one.
+    pub async fn remove_container(&self, container: &str) -> bool {
+        let exists = self.output(&["container", "inspect", container]).await.is_ok();
+        // Removing alone would first ask it to stop, and wait. It may have ended by itself.
+        let _ = self.output(&["kill", container]).await;
+        let _ = self.output(&["rm", "--force", container]).await;
+        exists
+    }
+
     /// Removes the containers that this run started, and those of earlier runs that were killed.
     pub async fn remove_containers(&self) -> Result<()> {
         for (owner, id) in self.containers().await? {
             let ours = owner == std::process::id().to_string();
             if ours || !is_running(&owner) {
-                // Removing alone would first ask it to stop, and wait. It may have ended by itself.
-                let _ = self.output(&["kill", &id]).await;
-                self.output(&["rm", "--force", &id]).await?;
+                self.remove_container(&id).await;
             }
         }
         Ok(())

@@ -101,6 +101,7 @@ async fn run(arguments: &Arguments, interrupted: impl Future<Output = ()>) -> Re
         memory_bytes: arguments.memory * 1024 * 1024,
         wait_scale: arguments.wait_scale,
         parameters: arguments.parameters.clone(),
+        environment: Vec::new(),
     };
     // Starting is not interrupted halfway: what it has started by then dies with this process.
     let stack = tokio::select! {

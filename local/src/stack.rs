@@ -10,6 +10,7 @@ use shared::SubmissionId;
 use shared::outcome::Outcome;
 use tokio::task::JoinSet;
 
+use crate::activity::Worker;
 use crate::broker::{Broker, TOPIC};
 use crate::codebuild::CodeBuild;
 use crate::deploy::{self, Deployed};
@@ -38,6 +39,8 @@ pub struct Options {
     pub wait_scale: f64,
     /// Template parameters to override, `Name=value`.
     pub parameters: Vec<String>,
+    /// Variables of the emulator's environment, which the functions inherit.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 /// Clients of the emulator.
@@ -112,6 +115,15 @@ pub struct Stack {
 impl Stack {
     /// Starts everything; `say` is told what is going on.
     pub async fn start(options: &Options, say: impl Fn(&str)) -> Result<Self> {
+        let mut stack = Self::deploy(options, say).await?;
+        stack.spawn_worker(stack.deployed.build_activity.clone(), stack.code_build(options));
+        stack.spawn_worker(stack.deployed.train_activity.clone(), stack.sage_maker(options));
+        stack.spawn_poller();
+        Ok(stack)
+    }
+
+    /// Starts all but the workers of the two activities and the poller.
+    pub async fn deploy(options: &Options, say: impl Fn(&str)) -> Result<Self> {
         let tools = options.root.join(".local");
         let work = folder_of_run(&tools.join("runs"))?;
         let engine = Engine::find(&options.root).await?;
@@ -119,7 +131,7 @@ impl Stack {
         engine.prepare_base_image(&work).await?;
 
         say("starting the AWS emulator");
-        let mut emulator = Emulator::start(&tools, &work, options.wait_scale).await?;
+        let mut emulator = Emulator::start(&tools, &work, options.wait_scale, &options.environment).await?;
         let clients = Clients::connect(emulator.endpoint()).await;
         let api = SubmissionApi::start(&work.join("submissions")).await?;
         let broker = Broker::start(options.kafka.as_deref())?;
@@ -132,28 +144,53 @@ impl Stack {
             }
         };
 
-        let mut tasks = JoinSet::new();
-        let trained = Arc::new(Mutex::new(HashMap::new()));
-        let build =
-            CodeBuild { clients: clients.clone(), engine: engine.clone(), tools: tools.clone(), work: work.clone() };
-        let train = SageMaker {
-            clients: clients.clone(),
-            engine: engine.clone(),
-            work: work.clone(),
+        Ok(Self {
+            clients,
+            deployed,
+            broker,
+            api,
+            engine,
+            work,
+            trained: Arc::default(),
+            emulator,
+            tasks: JoinSet::new(),
+        })
+    }
+
+    /// What builds images in the place of CodeBuild.
+    #[must_use]
+    pub fn code_build(&self, options: &Options) -> CodeBuild {
+        CodeBuild {
+            clients: self.clients.clone(),
+            engine: self.engine.clone(),
+            tools: options.root.join(".local"),
+            work: self.work.clone(),
+        }
+    }
+
+    /// What trains images in the place of SageMaker.
+    #[must_use]
+    pub fn sage_maker(&self, options: &Options) -> SageMaker {
+        SageMaker {
+            clients: self.clients.clone(),
+            engine: self.engine.clone(),
+            work: self.work.clone(),
             memory_bytes: options.memory_bytes,
-            trained: Arc::clone(&trained),
-        };
-        let (sfn, arn) = (clients.sfn.clone(), deployed.build_activity.clone());
-        spawn(&mut tasks, "CodeBuild's stand-in", async move {
-            activity::work(&sfn, &arn, move |input| build.clone().start_build(input)).await
-        });
-        let (sfn, arn) = (clients.sfn.clone(), deployed.train_activity.clone());
-        spawn(&mut tasks, "SageMaker's stand-in", async move {
-            activity::work(&sfn, &arn, move |input| train.clone().create_training_job(input)).await
-        });
-        let (servers, lambda, intake) = (broker.servers.clone(), clients.lambda.clone(), deployed.intake.clone());
-        spawn(&mut tasks, "the Kafka poller", async move { poller::poll(&servers, &lambda, &intake).await });
-        Ok(Self { clients, deployed, broker, api, engine, work, trained, emulator, tasks })
+            trained: Arc::clone(&self.trained),
+        }
+    }
+
+    /// Lets a worker do the tasks of an activity until the system is stopped.
+    pub fn spawn_worker(&mut self, activity: String, worker: impl Worker) {
+        let (sfn, state_machine) = (self.clients.sfn.clone(), self.deployed.state_machine.clone());
+        spawn(&mut self.tasks, async move { activity::work(&sfn, &activity, &state_machine, worker).await });
+    }
+
+    /// Lets the Kafka poller feed the function `intake` until the system is stopped.
+    pub fn spawn_poller(&mut self) {
+        let (servers, lambda, intake) =
+            (self.broker.servers.clone(), self.clients.lambda.clone(), self.deployed.intake.clone());
+        spawn(&mut self.tasks, async move { poller::poll(&servers, &lambda, &intake).await });
     }
 
     /// Announces a submission as clean: serves its archive and publishes the sample message with its id.
@@ -204,10 +241,10 @@ pub fn message(id: &SubmissionId) -> String {
     MESSAGE.replace(SAMPLE_ID, id.as_str())
 }
 
-fn spawn(tasks: &mut JoinSet<()>, name: &'static str, work: impl Future<Output = Result<()>> + Send + 'static) {
+fn spawn(tasks: &mut JoinSet<()>, work: impl Future<Output = Result<()>> + Send + 'static) {
     tasks.spawn(async move {
         if let Err(error) = work.await {
-            eprintln!("{name} stopped: {error:#}");
+            eprintln!("a part of the local stack stopped: {error:#}");
         }
     });
 }

@@ -39,6 +39,7 @@ fn main() -> Result<std::process::ExitCode> {
         memory_bytes: 512 * 1024 * 1024,
         wait_scale: 0.01,
         parameters: Vec::new(),
+        environment: Vec::new(),
     };
     if arguments.list {
         return Ok(libtest_mimic::run(&arguments, trials(None, runtime.handle())).exit_code());

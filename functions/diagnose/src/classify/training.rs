@@ -33,7 +33,8 @@ pub(super) fn classify(error: &StepError) -> Classification {
         }
         // Whatever else SageMaker answers to CreateTrainingJob is a refused argument: the same again is refused again.
         name if name.starts_with("SageMaker.") => service_fault(error),
-        "States.Timeout" => service_fault(error).retry_after(60),
+        // An answer that lacks what is read from it arrives as a QueryEvaluationError.
+        "States.Timeout" | "States.QueryEvaluationError" => service_fault(error).retry_after(60),
         _ => match serde_json::from_str::<Job>(&error.cause) {
             Ok(job) => failed(job),
             Err(_) => unexpected(error),
