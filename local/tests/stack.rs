@@ -79,6 +79,7 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         an_aborted_execution_is_reported_too,
         a_message_sent_many_times_starts_one_execution,
         odd_records_end_as_they_should_and_harm_no_other,
+        what_was_put_aside_is_taken_once_it_can_be_read,
         kcat_starts_an_execution,
         every_event_source_is_made_by_its_parameter,
         an_interrupted_run_leaves_no_container_and_the_next_clears_up_after_a_killed_one,
@@ -232,7 +233,7 @@ fn only_review(stack: &Stack, id: &SubmissionId) -> Result<Value> {
 
 async fn an_aborted_execution_is_reported_too(stack: &Stack) -> Result<()> {
     let submission = dockerfile(
-        "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '#!/bin/sh\\nsleep 3\\n' >/bin/train && chmod +x /bin/train\n",
+        "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '#!/bin/sh\\nsleep 600\\n' >/bin/train && chmod +x /bin/train\n",
     )?;
     let id = new_id()?;
     stack.submit(&id, &archive::of_submission(submission.path(), &stack.work)?).await?;
@@ -426,12 +427,54 @@ async fn odd_records_end_as_they_should_and_harm_no_other(stack: &Stack) -> Resu
 
 async fn quarantined(stack: &Stack) -> Result<Vec<Value>> {
     let bucket = &stack.deployed.staging_bucket;
-    let objects = stack.clients.s3.list_objects_v2().bucket(bucket).prefix("quarantine/").send().await?;
+    let objects =
+        stack.clients.s3.list_objects_v2().bucket(bucket).prefix(format!("quarantine/{TOPIC}/")).send().await?;
     let mut records = Vec::new();
     for key in objects.contents().iter().filter_map(|object| object.key()) {
         records.push(serde_json::from_slice(&object(stack, &format!("s3://{bucket}/{key}")).await?)?);
     }
     Ok(records)
+}
+
+async fn what_was_put_aside_is_taken_once_it_can_be_read(stack: &Stack) -> Result<()> {
+    let (mended, given_up) = (new_id()?, new_id()?);
+    let document = |offset: u64, value: &str| json!({"topic": "replayed", "partition": 0, "offset": offset, "timestamp": 1, "reason": "NotJson", "value": BASE64_STANDARD.encode(value)});
+    let batch = json!({"eventSource": "aws:kafka", "records": {"replayed-0": [document(3, &message(&given_up))]}});
+    let objects = [
+        ("quarantine/replayed/0/1.json", document(1, &message(&mended))),
+        ("quarantine/replayed/0/2.json", document(2, "still not json")),
+        ("aws/lambda/replayed/batch", json!({"version": "1.0", "payload": batch.to_string()})),
+    ];
+    let (s3, bucket) = (&stack.clients.s3, &stack.deployed.staging_bucket);
+    for (key, object) in &objects {
+        s3.put_object().bucket(bucket).key(*key).body(object.to_string().into_bytes().into()).send().await?;
+    }
+    let replay = |arguments: &[&str]| {
+        process::bound_to_this(env!("CARGO_BIN_EXE_local"))
+            .args(["replay", "--stack", deploy::STACK, "--json"])
+            .args(arguments)
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .env("AWS_ENDPOINT_URL", &stack.clients.endpoint)
+            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", "us-east-1")])
+            .output()
+    };
+    let shown = replay(&["--dry-run"]).await?;
+    let shown = String::from_utf8(shown.stdout)?;
+    ensure!(objects.iter().all(|(key, _)| shown.contains(key)), "{shown}");
+    ensure!(!started(stack, &mended).await?, "a dry run delivered a record");
+
+    let keys = objects.each_ref().map(|(key, _)| *key);
+    let output = replay(&keys).await?;
+    let lines: Vec<Value> =
+        output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let words: Vec<&str> = lines.iter().filter_map(|line| line["replayed"].as_str()).collect();
+    ensure!(words == ["taken", "unreadable", "taken"], "{lines:?} {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(lines[1]["reason"] == "NotJson" && output.status.code() == Some(1), "{lines:?} {}", output.status);
+    ensure!(started(stack, &mended).await? && started(stack, &given_up).await?, "nothing was started");
+    let left = s3.list_objects_v2().bucket(bucket).prefix("quarantine/replayed/").send().await?;
+    let left: Vec<&str> = left.contents().iter().filter_map(|object| object.key()).collect();
+    ensure!(left == [keys[1]], "{left:?} are left");
+    Ok(())
 }
 
 /// Publishes a file with kcat, as a user would.

@@ -64,7 +64,7 @@ fn main() -> Result<std::process::ExitCode> {
     let trials = case::all().into_iter().map(|case| trial(case, &benches, runtime.handle())).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let benches = Arc::try_unwrap(benches).map_err(|_| anyhow::anyhow!("a case still holds the stacks"))?;
-    let still = runtime.block_on(still_one_review_each(&benches));
+    let still = still_one_review_each(&benches);
     for bench in [benches.own, benches.everybodys].into_iter().filter_map(OnceCell::into_inner) {
         runtime.block_on(bench.stack.stop());
     }
@@ -241,7 +241,7 @@ async fn check(case: &Case, bench: &Bench, id: &SubmissionId) -> Result<()> {
 }
 
 /// What was told of each submission is not told a second time later.
-async fn still_one_review_each(benches: &Benches) -> Result<()> {
+fn still_one_review_each(benches: &Benches) -> Result<()> {
     let ended = benches.ended.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.clone();
     for bench in [&benches.own, &benches.everybodys].into_iter().filter_map(OnceCell::get) {
         for id in &ended {
