@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +17,7 @@ use crate::emulator::REGION;
 use crate::engine::Engine;
 use crate::joblog::JobLog;
 use crate::process::{KillOnDrop, bound_to_this};
-use crate::stack::Clients;
+use crate::stack::{Clients, Tasks};
 
 /// The arguments of StartBuild that count here:
 /// <https://docs.aws.amazon.com/codebuild/latest/APIReference/API_StartBuild.html>.
@@ -49,6 +50,8 @@ pub struct CodeBuild {
     pub tools: PathBuf,
     /// Where builds have their folders.
     pub work: PathBuf,
+    /// The builds so far.
+    pub built: Tasks,
 }
 
 struct Finished {
@@ -61,6 +64,8 @@ impl Worker for CodeBuild {
     /// Builds as the arguments of StartBuild say, and answers as the synchronous integration does.
     async fn work(&self, arguments: Value) -> Result<Value, TaskFailure> {
         let uuid = uuid::Uuid::new_v4().to_string();
+        let token = self.name(&arguments).to_owned();
+        self.built.lock().unwrap_or_else(PoisonError::into_inner).insert(token, arguments.clone());
         let (status, build) = match self.build(&uuid, arguments).await {
             Ok(answer) => answer,
             // What goes wrong outside of the buildspec is the service's fault.

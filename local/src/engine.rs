@@ -116,11 +116,19 @@ impl Engine {
         exists
     }
 
-    /// Removes the containers that this run started, and those of earlier runs that were killed.
-    pub async fn remove_containers(&self) -> Result<()> {
+    /// Removes the containers that this run started.
+    pub async fn remove_own_containers(&self) -> Result<()> {
+        self.remove_containers_of(|owner| owner == std::process::id().to_string()).await
+    }
+
+    /// Removes the containers of earlier runs that were killed.
+    pub async fn remove_left_containers(&self) -> Result<()> {
+        self.remove_containers_of(|owner| !is_running(owner)).await
+    }
+
+    async fn remove_containers_of(&self, is_meant: impl Fn(&str) -> bool) -> Result<()> {
         for (owner, id) in self.containers().await? {
-            let ours = owner == std::process::id().to_string();
-            if ours || !is_running(&owner) {
+            if is_meant(&owner) {
                 self.remove_container(&id).await;
             }
         }

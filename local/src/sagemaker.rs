@@ -1,12 +1,12 @@
 //! Stands in for `sagemaker:createTrainingJob.sync`: runs the pinned image under SageMaker's container contract, on this
 //! machine. The contract: <https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html>.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -21,7 +21,7 @@ use crate::activity::{TaskFailure, Worker};
 use crate::emulator::REGION;
 use crate::engine::Engine;
 use crate::joblog::JobLog;
-use crate::stack::Clients;
+use crate::stack::{Clients, Tasks};
 
 /// The log group of every training job.
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
@@ -95,8 +95,8 @@ pub struct SageMaker {
     pub work: PathBuf,
     /// Memory of a training container in bytes.
     pub memory_bytes: u64,
-    /// The jobs so far, the image of each by the job's name: a name is unique for ever.
-    pub trained: Arc<Mutex<HashMap<String, String>>>,
+    /// The jobs so far: a name is unique for ever.
+    pub trained: Tasks,
 }
 
 /// How a container ended.
@@ -110,8 +110,9 @@ impl Worker for SageMaker {
     /// Trains as the arguments of CreateTrainingJob say, and answers as the synchronous integration does.
     async fn work(&self, arguments: Value) -> Result<Value, TaskFailure> {
         let name = arguments["TrainingJobName"].as_str().unwrap_or_default().to_owned();
-        let image = arguments["AlgorithmSpecification"]["TrainingImage"].as_str().unwrap_or_default().to_owned();
-        if self.trained.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), image).is_some() {
+        let earlier =
+            self.trained.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), arguments.clone());
+        if earlier.is_some() {
             let cause = format!("Training job names must be unique within an AWS account and region: {name}");
             return Err(TaskFailure { error: "SageMaker.ResourceInUseException", cause });
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
 use aws_config::{BehaviorVersion, Region};
+use serde_json::Value;
 use shared::SubmissionId;
 use shared::outcome::Outcome;
 use tokio::task::JoinSet;
@@ -42,6 +43,9 @@ pub struct Options {
     /// Variables of the emulator's environment, which the functions inherit.
     pub environment: Vec<(&'static str, String)>,
 }
+
+/// The arguments of tasks, by their names.
+pub type Tasks = Arc<Mutex<HashMap<String, Value>>>;
 
 /// Clients of the emulator.
 #[derive(Debug, Clone)]
@@ -106,8 +110,10 @@ pub struct Stack {
     pub engine: Engine,
     /// The folder of this run.
     pub work: PathBuf,
-    /// The training jobs so far: the image of each by the job's name.
-    pub trained: Arc<Mutex<HashMap<String, String>>>,
+    /// The arguments of every build so far, by its idempotency token.
+    pub built: Tasks,
+    /// The arguments of every training job so far, by its name.
+    pub trained: Tasks,
     emulator: Emulator,
     tasks: JoinSet<()>,
 }
@@ -127,7 +133,7 @@ impl Stack {
         let tools = options.root.join(".local");
         let work = folder_of_run(&tools.join("runs"))?;
         let engine = Engine::find(&options.root).await?;
-        engine.remove_containers().await?;
+        engine.remove_left_containers().await?;
         engine.prepare_base_image(&work).await?;
 
         say("starting the AWS emulator");
@@ -151,6 +157,7 @@ impl Stack {
             api,
             engine,
             work,
+            built: Arc::default(),
             trained: Arc::default(),
             emulator,
             tasks: JoinSet::new(),
@@ -165,6 +172,7 @@ impl Stack {
             engine: self.engine.clone(),
             tools: options.root.join(".local"),
             work: self.work.clone(),
+            built: Arc::clone(&self.built),
         }
     }
 
@@ -213,7 +221,7 @@ impl Stack {
     /// Ends everything that was started.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
-        if let Err(error) = self.engine.remove_containers().await {
+        if let Err(error) = self.engine.remove_own_containers().await {
             eprintln!("containers were left: {error:#}");
         }
         self.emulator.stop().await;
@@ -224,15 +232,17 @@ impl Stack {
 
 /// Makes this run's folder, and removes those of earlier runs that were killed.
 fn folder_of_run(runs: &Path) -> Result<PathBuf> {
-    let work = runs.join(std::process::id().to_string());
-    std::fs::create_dir_all(&work)?;
+    std::fs::create_dir_all(runs)?;
     for run in std::fs::read_dir(runs)? {
         let run = run?;
-        if !is_running(&run.file_name().to_string_lossy()) {
-            std::fs::remove_dir_all(run.path()).with_context(|| format!("removing {}", run.path().display()))?;
+        let name = run.file_name().to_string_lossy().into_owned();
+        if !is_running(name.split('-').next().unwrap_or(&name)) {
+            // Another run may be clearing up as well.
+            let _ = std::fs::remove_dir_all(run.path());
         }
     }
-    Ok(work)
+    let prefix = format!("{}-", std::process::id());
+    Ok(tempfile::Builder::new().prefix(&prefix).tempdir_in(runs).context("making the run's folder")?.keep())
 }
 
 /// The sample message for another submission.

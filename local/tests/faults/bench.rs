@@ -179,10 +179,7 @@ impl Bench {
 fn emulated_faults() -> Value {
     let (mut cases, mut responses) = (json!({}), json!({}));
     for emulated in of_state_machine() {
-        let response = match emulated.error {
-            Some(error) => json!({"Throw": {"Error": error, "Cause": "injected"}}),
-            None => json!({"Return": {}}),
-        };
+        let response = json!({"Throw": {"Error": emulated.error, "Cause": "injected"}});
         let visits = if emulated.times == Times::Once { "0" } else { "0-1000000" };
         cases[emulated.case] = json!({ emulated.state: emulated.case });
         responses[emulated.case] = json!({ visits: response });

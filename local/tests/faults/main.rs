@@ -38,12 +38,13 @@ const THREADS: usize = 48;
 /// Deliveries after which a broken `intake` is mended.
 const DELIVERIES: u32 = 3;
 
-/// The two stacks: faults that befall everybody have one of their own, in which one case runs at a time.
+/// The stacks: in those of the faults that befall everybody, one case runs at a time.
 struct Benches {
     own: OnceCell<Bench>,
     places: Semaphore,
-    everybodys: OnceCell<Bench>,
-    one_at_a_time: Mutex<()>,
+    everybodys: [OnceCell<Bench>; 4],
+    free: Mutex<Vec<usize>>,
+    frees: Semaphore,
     /// The ids of the cases that have ended, which must stay as they are.
     ended: std::sync::Mutex<Vec<SubmissionId>>,
     offset: AtomicU64,
@@ -56,8 +57,9 @@ fn main() -> Result<std::process::ExitCode> {
     let benches = Arc::new(Benches {
         own: OnceCell::new(),
         places: Semaphore::new(AT_ONCE),
-        everybodys: OnceCell::new(),
-        one_at_a_time: Mutex::default(),
+        everybodys: std::array::from_fn(|_| OnceCell::new()),
+        free: Mutex::new((0..4).collect()),
+        frees: Semaphore::new(4),
         ended: std::sync::Mutex::default(),
         offset: AtomicU64::new(1_000_000),
     });
@@ -65,7 +67,7 @@ fn main() -> Result<std::process::ExitCode> {
     let conclusion = libtest_mimic::run(&arguments, trials);
     let benches = Arc::try_unwrap(benches).map_err(|_| anyhow::anyhow!("a case still holds the stacks"))?;
     let still = still_one_review_each(&benches);
-    for bench in [benches.own, benches.everybodys].into_iter().filter_map(OnceCell::into_inner) {
+    for bench in [benches.own].into_iter().chain(benches.everybodys).filter_map(OnceCell::into_inner) {
         runtime.block_on(bench.stack.stop());
     }
     still?;
@@ -89,14 +91,21 @@ fn trial(case: Case, benches: &Arc<Benches>, runtime: &Handle) -> Trial {
 
 async fn run(case: &Case, benches: &Benches) -> Result<()> {
     if case.call.is_everybodys() {
-        let _alone = benches.one_at_a_time.lock().await;
-        let bench = benches.everybodys.get_or_try_init(Bench::start).await?;
-        bench.cold_start().await?;
-        befall(case, bench, benches).await
+        let _place = benches.frees.acquire().await?;
+        let free = benches.free.lock().await.pop().context("a place without a stack")?;
+        let result = alone(case, free, benches).await;
+        benches.free.lock().await.push(free);
+        result
     } else {
         let _place = benches.places.acquire().await?;
         befall(case, benches.own.get_or_try_init(Bench::start).await?, benches).await
     }
+}
+
+async fn alone(case: &Case, free: usize, benches: &Benches) -> Result<()> {
+    let bench = benches.everybodys[free].get_or_try_init(Bench::start).await?;
+    bench.cold_start().await?;
+    befall(case, bench, benches).await
 }
 
 /// Lets a fault happen to a submission of its own, and sees how that ends.
@@ -243,7 +252,7 @@ async fn check(case: &Case, bench: &Bench, id: &SubmissionId) -> Result<()> {
 /// What was told of each submission is not told a second time later.
 fn still_one_review_each(benches: &Benches) -> Result<()> {
     let ended = benches.ended.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.clone();
-    for bench in [&benches.own, &benches.everybodys].into_iter().filter_map(OnceCell::get) {
+    for bench in [&benches.own].into_iter().chain(&benches.everybodys).filter_map(OnceCell::get) {
         for id in &ended {
             let reviews = bench.stack.api.reviews(id).len();
             ensure!(reviews <= 1, "{id} has {reviews} reviews");
