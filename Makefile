@@ -4,7 +4,7 @@ SHELL := /bin/bash
 TOOLS := PATH="$(CURDIR)/.local/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 LOCAL := cargo run --quiet --package local --
 
-.PHONY: help setup build-local demo run up test bench lint build deploy clean
+.PHONY: help setup build-local demo run up test faults bench lint build deploy replay clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ up: build-local ## Start the system and leave it running; KAFKA_URL=host:port us
 test: build-local ## Run every test
 	@cargo test --workspace --quiet
 
+faults: build-local ## Run the whole fault matrix; some 15 minutes
+	@cargo test --quiet --package local --test faults -- --include-ignored
+
 bench: setup ## Measure speed, sizes and memory against their peers
 	@local/bench.sh
 
@@ -40,6 +43,10 @@ build: setup ## Build the functions as they are deployed
 deploy: build ## Deploy to AWS: make deploy ENV=staging
 	@test -n "$(ENV)" || { echo "say where to: make deploy ENV=staging"; exit 2; }
 	@$(TOOLS) sam deploy --config-env "$(ENV)"
+
+replay: setup ## Feed records back that were put aside: make replay STACK=name [KEYS="quarantine/…"] [DRY_RUN=1]
+	@test -n "$(STACK)" || { echo "say which stack: make replay STACK=marathon-match-staging"; exit 2; }
+	@$(LOCAL) replay --stack "$(STACK)" $(if $(DRY_RUN),--dry-run) -- $(KEYS)
 
 clean: ## Remove everything that was built or installed here
 	@rm -rf target .local .aws-sam

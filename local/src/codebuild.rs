@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -10,13 +11,13 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::timeout_at;
 
-use crate::activity::TaskFailure;
+use crate::activity::{TaskFailure, Worker};
 use crate::buildspec::{Buildspec, Phase};
 use crate::emulator::REGION;
 use crate::engine::Engine;
 use crate::joblog::JobLog;
-use crate::process::{bound_to_this, kill_group};
-use crate::stack::Clients;
+use crate::process::{KillOnDrop, bound_to_this};
+use crate::stack::{Clients, Tasks};
 
 /// The arguments of StartBuild that count here:
 /// <https://docs.aws.amazon.com/codebuild/latest/APIReference/API_StartBuild.html>.
@@ -49,6 +50,8 @@ pub struct CodeBuild {
     pub tools: PathBuf,
     /// Where builds have their folders.
     pub work: PathBuf,
+    /// The builds so far.
+    pub built: Tasks,
 }
 
 struct Finished {
@@ -57,10 +60,12 @@ struct Finished {
     timed_out: bool,
 }
 
-impl CodeBuild {
+impl Worker for CodeBuild {
     /// Builds as the arguments of StartBuild say, and answers as the synchronous integration does.
-    pub async fn start_build(self, arguments: Value) -> Result<Value, TaskFailure> {
+    async fn work(&self, arguments: Value) -> Result<Value, TaskFailure> {
         let uuid = uuid::Uuid::new_v4().to_string();
+        let token = self.name(&arguments).to_owned();
+        self.built.lock().unwrap_or_else(PoisonError::into_inner).insert(token, arguments.clone());
         let (status, build) = match self.build(&uuid, arguments).await {
             Ok(answer) => answer,
             // What goes wrong outside of the buildspec is the service's fault.
@@ -78,6 +83,15 @@ impl CodeBuild {
         }
     }
 
+    /// Nothing is left to do: the build's processes ended with the work.
+    async fn stop(&self, _: &Value) {}
+
+    fn name<'a>(&self, arguments: &'a Value) -> &'a str {
+        arguments["IdempotencyToken"].as_str().unwrap_or_default()
+    }
+}
+
+impl CodeBuild {
     async fn build(&self, uuid: &str, arguments: Value) -> Result<(&'static str, Value)> {
         let arguments: StartBuild = serde_json::from_value(arguments).context("the arguments of StartBuild")?;
         let group = format!("/aws/codebuild/{}", arguments.project_name);
@@ -161,6 +175,7 @@ impl CodeBuild {
                     shell.env(&variable.name, self.clients.with_local_registry(&variable.value));
                 }
                 let mut child = shell.spawn().context("starting bash")?;
+                let guard = KillOnDrop::new(&child);
                 let copied = async {
                     if let Some(output) = child.stdout.take() {
                         log.copy(output).await?;
@@ -180,7 +195,7 @@ impl CodeBuild {
                         format!("Error while executing command: {first}. Reason: {status}"),
                     ));
                 } else {
-                    kill_group(&child);
+                    drop(guard);
                     finished.timed_out = true;
                     problem = Some(("TIMED_OUT", "BUILD_TIMED_OUT", "Build has timed out.".to_owned()));
                 }

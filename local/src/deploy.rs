@@ -68,10 +68,12 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
         format!("BuildResource={build_activity}"),
         format!("TrainResource={train_activity}"),
     ];
+    let name = |parameter: &String| parameter.split('=').next().map(str::to_owned);
+    parameters.retain(|parameter| !overrides.iter().any(|other| name(other) == name(parameter)));
     parameters.extend_from_slice(overrides);
     sam_deploy(&clients.endpoint, root, tools, STACK, &parameters).await?;
 
-    let outputs = outputs(clients, root, tools).await?;
+    let outputs = outputs_of(tool(tools, "aws", &clients.endpoint, root), STACK).await?;
     let output = |name: &str| outputs.get(name).cloned().with_context(|| format!("the stack has no output {name}"));
     Ok(Deployed {
         intake: output("IntakeFunctionArn")?,
@@ -151,14 +153,24 @@ struct Output {
     value: String,
 }
 
-async fn outputs(clients: &Clients, root: &Path, tools: &Path) -> Result<HashMap<String, String>> {
+/// The command-line program of AWS, for wherever the environment's credentials lead.
+#[must_use]
+pub fn aws(tools: &Path) -> tokio::process::Command {
+    let mut command = bound_to_this(tools.join("tools/bin/aws"));
+    command.env("AWS_PAGER", "").stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The outputs of a stack, by name.
+pub async fn outputs_of(mut aws: tokio::process::Command, stack: &str) -> Result<HashMap<String, String>> {
     let query = "Stacks[0].Outputs[].{key: OutputKey, value: OutputValue}";
-    let output = tool(tools, "aws", &clients.endpoint, root)
-        .args(["cloudformation", "describe-stacks", "--stack-name", STACK, "--query", query, "--output", "json"])
+    let output = aws
+        .args(["cloudformation", "describe-stacks", "--stack-name", stack, "--query", query, "--output", "json"])
         .output()
-        .await?;
+        .await
+        .context("starting the AWS command line; run `make setup`")?;
     if !output.status.success() {
-        bail!("reading the stack's outputs failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        bail!("reading the outputs of the stack {stack} failed:\n{}", String::from_utf8_lossy(&output.stderr));
     }
     let outputs: Vec<Output> = serde_json::from_slice(&output.stdout)?;
     Ok(outputs.into_iter().map(|output| (output.key, output.value)).collect())

@@ -25,8 +25,14 @@ pub struct Emulator {
 impl Emulator {
     /// Starts the emulator with its data in memory and waits until it answers.
     ///
-    /// `wait_scale` shortens the waits of state machines (retries and `Wait` states): 1 is true to life.
-    pub async fn start(tools: &Path, work: &Path, wait_scale: f64) -> Result<Self> {
+    /// `wait_scale` shortens the waits of state machines (retries and `Wait` states): 1 is true to life. `environment` is
+    /// set last, for the emulator and the functions that it runs.
+    pub async fn start(
+        tools: &Path,
+        work: &Path,
+        wait_scale: f64,
+        environment: &[(&'static str, String)],
+    ) -> Result<Self> {
         let port = free_port()?;
         let log = work.join("emulator.log");
         let output = File::create(&log)?;
@@ -39,6 +45,7 @@ impl Emulator {
             .env("LAMBDA_EXECUTOR", "local")
             .env("SFN_WAIT_SCALE", wait_scale.to_string())
             .env("TMPDIR", work)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()

@@ -107,14 +107,29 @@ impl Engine {
         Ok(containers)
     }
 
-    /// Removes the containers that this run started, and those of earlier runs that were killed.
-    pub async fn remove_containers(&self) -> Result<()> {
+    /// Removes a container by its id or name, running or not; says whether there was one.
+    pub async fn remove_container(&self, container: &str) -> bool {
+        let exists = self.output(&["container", "inspect", container]).await.is_ok();
+        // Removing alone would first ask it to stop, and wait. It may have ended by itself.
+        let _ = self.output(&["kill", container]).await;
+        let _ = self.output(&["rm", "--force", container]).await;
+        exists
+    }
+
+    /// Removes the containers that this run started.
+    pub async fn remove_own_containers(&self) -> Result<()> {
+        self.remove_containers_of(|owner| owner == std::process::id().to_string()).await
+    }
+
+    /// Removes the containers of earlier runs that were killed.
+    pub async fn remove_left_containers(&self) -> Result<()> {
+        self.remove_containers_of(|owner| !is_running(owner)).await
+    }
+
+    async fn remove_containers_of(&self, is_meant: impl Fn(&str) -> bool) -> Result<()> {
         for (owner, id) in self.containers().await? {
-            let ours = owner == std::process::id().to_string();
-            if ours || !is_running(&owner) {
-                // Removing alone would first ask it to stop, and wait. It may have ended by itself.
-                let _ = self.output(&["kill", &id]).await;
-                self.output(&["rm", "--force", &id]).await?;
+            if is_meant(&owner) {
+                self.remove_container(&id).await;
             }
         }
         Ok(())

@@ -10,6 +10,8 @@
 //! | [`submission_api`] | the Submission API and its token endpoint |
 //! | [`codebuild`], [`sagemaker`] | the two task resources that the emulator lacks, as workers of activities |
 //! | [`watch`], [`screen`] | the Step Functions console |
+//!
+//! And [`replay`], for any stack: it feeds records back that were put aside.
 
 pub mod activity;
 pub mod archive;
@@ -22,6 +24,7 @@ pub mod engine;
 pub mod joblog;
 pub mod poller;
 pub mod process;
+pub mod replay;
 pub mod sagemaker;
 pub mod screen;
 pub mod stack;

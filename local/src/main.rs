@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use local::broker::TOPIC;
 use local::deploy::{INPUT_BUCKET, INPUT_PREFIX, OUTPUT_BUCKET};
 use local::emulator::REGION;
+use local::replay::{Replay, Replayed};
 use local::stack::{Options, SAMPLE_ID, Stack};
 use local::watch::{Ended, execution_arn, follow};
 use local::{archive, screen};
@@ -56,6 +57,19 @@ enum Command {
     },
     /// Start the system and leave it running until Ctrl-C.
     Up,
+    /// Feed records back that a deployed stack has put aside; what is taken is removed from there.
+    ///
+    /// The stack is looked for with the AWS credentials and region of the environment.
+    Replay {
+        /// The stack's name.
+        #[arg(long)]
+        stack: String,
+        /// Only show what there is.
+        #[arg(long)]
+        dry_run: bool,
+        /// Keys in the staging bucket; everything under quarantine/ and aws/lambda/ unless given.
+        keys: Vec<String>,
+    },
 }
 
 #[tokio::main]
@@ -80,7 +94,7 @@ async fn main() -> ExitCode {
 /// The submission that the command names, if it names one.
 fn submission(command: &Command) -> Result<Option<(SubmissionId, PathBuf)>> {
     Ok(match command {
-        Command::Up => None,
+        Command::Up | Command::Replay { .. } => None,
         Command::Demo => Some((SAMPLE_ID.parse()?, PathBuf::from("samples/submissions/regression"))),
         Command::Run { submission, id } => {
             std::fs::metadata(submission).with_context(|| format!("reading {}", submission.display()))?;
@@ -91,6 +105,9 @@ fn submission(command: &Command) -> Result<Option<(SubmissionId, PathBuf)>> {
 }
 
 async fn run(arguments: &Arguments, interrupted: impl Future<Output = ()>) -> Result<ExitCode> {
+    if let Command::Replay { stack, dry_run, keys } = &arguments.command {
+        return replay(stack, *dry_run, keys, arguments.json).await;
+    }
     let mut interrupted = std::pin::pin!(interrupted);
     let submission = submission(&arguments.command)?;
     let json = arguments.json;
@@ -101,6 +118,7 @@ async fn run(arguments: &Arguments, interrupted: impl Future<Output = ()>) -> Re
         memory_bytes: arguments.memory * 1024 * 1024,
         wait_scale: arguments.wait_scale,
         parameters: arguments.parameters.clone(),
+        environment: Vec::new(),
     };
     // Starting is not interrupted halfway: what it has started by then dies with this process.
     let stack = tokio::select! {
@@ -113,6 +131,34 @@ async fn run(arguments: &Arguments, interrupted: impl Future<Output = ()>) -> Re
     };
     stack.stop().await;
     code
+}
+
+async fn replay(stack: &str, dry_run: bool, keys: &[String], json: bool) -> Result<ExitCode> {
+    let root = std::env::current_dir().context("finding the repository")?;
+    let replay = Replay::of_stack(&root, stack).await?;
+    let keys = if keys.is_empty() { replay.keys().await? } else { keys.to_vec() };
+    let mut taken = 0;
+    for key in &keys {
+        let (word, reason) = if dry_run {
+            ("there", String::new())
+        } else {
+            match replay.replay(key).await? {
+                Replayed::Taken => {
+                    taken += 1;
+                    ("taken", String::new())
+                }
+                Replayed::Unreadable(reason) => ("unreadable", reason),
+                Replayed::Kept(reason) => ("kept", reason),
+            }
+        };
+        if json {
+            println!("{}", serde_json::json!({"key": key, "replayed": word, "reason": reason}));
+        } else {
+            println!("  {word:<11}{key}  {reason}");
+        }
+    }
+    eprintln!("{} put aside, {taken} taken", keys.len());
+    Ok(if dry_run || taken == keys.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn work(

@@ -49,7 +49,8 @@ pub async fn poll(servers: &str, lambda: &aws_sdk_lambda::Client, function: &str
     }
 }
 
-async fn invoke(lambda: &aws_sdk_lambda::Client, function: &str, event: &[u8]) -> Result<bool> {
+/// Invokes `intake` with an event; says whether it took it.
+pub async fn invoke(lambda: &aws_sdk_lambda::Client, function: &str, event: &[u8]) -> Result<bool> {
     let answer = lambda
         .invoke()
         .function_name(function)

@@ -15,11 +15,23 @@ pub fn bound_to_this(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Kills a child and the processes it started. The child must lead a process group of its own.
-pub fn kill_group(child: &Child) {
-    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-        // Gone already is as good as killed.
-        let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+/// Kills a child and the processes it started when this is dropped; harmless once they have ended.
+#[derive(Debug)]
+pub struct KillOnDrop(Option<u32>);
+
+impl KillOnDrop {
+    /// Guards a child, which must lead a process group of its own.
+    #[must_use]
+    pub fn new(child: &Child) -> Self {
+        Self(child.id())
+    }
+}
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0.and_then(|pid| i32::try_from(pid).ok()) {
+            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Stands in for `sagemaker:createTrainingJob.sync`: runs the pinned image under SageMaker's container contract, on this
 //! machine. The contract: <https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html>.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -15,13 +15,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::activity::TaskFailure;
+use crate::activity::{TaskFailure, Worker};
 use crate::emulator::REGION;
 use crate::engine::Engine;
 use crate::joblog::JobLog;
-use crate::stack::Clients;
+use crate::stack::{Clients, Tasks};
 
 /// The log group of every training job.
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
@@ -95,8 +95,8 @@ pub struct SageMaker {
     pub work: PathBuf,
     /// Memory of a training container in bytes.
     pub memory_bytes: u64,
-    /// The jobs so far, the image of each by the job's name: a name is unique for ever.
-    pub trained: Arc<Mutex<HashMap<String, String>>>,
+    /// The jobs so far: a name is unique for ever.
+    pub trained: Tasks,
 }
 
 /// How a container ended.
@@ -106,12 +106,13 @@ struct Ended {
     reason: String,
 }
 
-impl SageMaker {
+impl Worker for SageMaker {
     /// Trains as the arguments of CreateTrainingJob say, and answers as the synchronous integration does.
-    pub async fn create_training_job(self, arguments: Value) -> Result<Value, TaskFailure> {
+    async fn work(&self, arguments: Value) -> Result<Value, TaskFailure> {
         let name = arguments["TrainingJobName"].as_str().unwrap_or_default().to_owned();
-        let image = arguments["AlgorithmSpecification"]["TrainingImage"].as_str().unwrap_or_default().to_owned();
-        if self.trained.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), image).is_some() {
+        let earlier =
+            self.trained.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), arguments.clone());
+        if earlier.is_some() {
             let cause = format!("Training job names must be unique within an AWS account and region: {name}");
             return Err(TaskFailure { error: "SageMaker.ResourceInUseException", cause });
         }
@@ -128,6 +129,27 @@ impl SageMaker {
         }
     }
 
+    async fn stop(&self, arguments: &Value) {
+        // It may be about to start.
+        for _ in 0..10 {
+            if self.engine.remove_container(&container(self.name(arguments))).await {
+                break;
+            }
+            sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    fn name<'a>(&self, arguments: &'a Value) -> &'a str {
+        arguments["TrainingJobName"].as_str().unwrap_or_default()
+    }
+}
+
+/// The name of a job's container.
+fn container(job: &str) -> String {
+    format!("marathon-match-{job}")
+}
+
+impl SageMaker {
     async fn train(&self, arguments: Value) -> Result<Value> {
         let arguments: CreateTrainingJob =
             serde_json::from_value(arguments).context("the arguments of CreateTrainingJob")?;
@@ -213,7 +235,7 @@ impl SageMaker {
 
     async fn run(&self, arguments: &CreateTrainingJob, folder: &Path, log: &JobLog) -> Result<Ended> {
         let image = self.clients.with_local_registry(&arguments.algorithm_specification.training_image);
-        let name = format!("marathon-match-{}", arguments.training_job_name);
+        let name = container(&arguments.training_job_name);
         self.engine.output(&["pull", &image]).await.context("pulling the image")?;
         let mut command = self.engine.command();
         command.args(["run", "--name", &name, "--volume", &format!("{}:/opt/ml", folder.display())]);

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
 use aws_config::{BehaviorVersion, Region};
+use serde_json::Value;
 use shared::SubmissionId;
 use shared::outcome::Outcome;
 use tokio::task::JoinSet;
 
+use crate::activity::Worker;
 use crate::broker::{Broker, TOPIC};
 use crate::codebuild::CodeBuild;
 use crate::deploy::{self, Deployed};
@@ -38,7 +40,12 @@ pub struct Options {
     pub wait_scale: f64,
     /// Template parameters to override, `Name=value`.
     pub parameters: Vec<String>,
+    /// Variables of the emulator's environment, which the functions inherit.
+    pub environment: Vec<(&'static str, String)>,
 }
+
+/// The arguments of tasks, by their names.
+pub type Tasks = Arc<Mutex<HashMap<String, Value>>>;
 
 /// Clients of the emulator.
 #[derive(Debug, Clone)]
@@ -103,8 +110,10 @@ pub struct Stack {
     pub engine: Engine,
     /// The folder of this run.
     pub work: PathBuf,
-    /// The training jobs so far: the image of each by the job's name.
-    pub trained: Arc<Mutex<HashMap<String, String>>>,
+    /// The arguments of every build so far, by its idempotency token.
+    pub built: Tasks,
+    /// The arguments of every training job so far, by its name.
+    pub trained: Tasks,
     emulator: Emulator,
     tasks: JoinSet<()>,
 }
@@ -112,14 +121,23 @@ pub struct Stack {
 impl Stack {
     /// Starts everything; `say` is told what is going on.
     pub async fn start(options: &Options, say: impl Fn(&str)) -> Result<Self> {
+        let mut stack = Self::deploy(options, say).await?;
+        stack.spawn_worker(stack.deployed.build_activity.clone(), stack.code_build(options));
+        stack.spawn_worker(stack.deployed.train_activity.clone(), stack.sage_maker(options));
+        stack.spawn_poller();
+        Ok(stack)
+    }
+
+    /// Starts all but the workers of the two activities and the poller.
+    pub async fn deploy(options: &Options, say: impl Fn(&str)) -> Result<Self> {
         let tools = options.root.join(".local");
         let work = folder_of_run(&tools.join("runs"))?;
         let engine = Engine::find(&options.root).await?;
-        engine.remove_containers().await?;
+        engine.remove_left_containers().await?;
         engine.prepare_base_image(&work).await?;
 
         say("starting the AWS emulator");
-        let mut emulator = Emulator::start(&tools, &work, options.wait_scale).await?;
+        let mut emulator = Emulator::start(&tools, &work, options.wait_scale, &options.environment).await?;
         let clients = Clients::connect(emulator.endpoint()).await;
         let api = SubmissionApi::start(&work.join("submissions")).await?;
         let broker = Broker::start(options.kafka.as_deref())?;
@@ -132,28 +150,55 @@ impl Stack {
             }
         };
 
-        let mut tasks = JoinSet::new();
-        let trained = Arc::new(Mutex::new(HashMap::new()));
-        let build =
-            CodeBuild { clients: clients.clone(), engine: engine.clone(), tools: tools.clone(), work: work.clone() };
-        let train = SageMaker {
-            clients: clients.clone(),
-            engine: engine.clone(),
-            work: work.clone(),
+        Ok(Self {
+            clients,
+            deployed,
+            broker,
+            api,
+            engine,
+            work,
+            built: Arc::default(),
+            trained: Arc::default(),
+            emulator,
+            tasks: JoinSet::new(),
+        })
+    }
+
+    /// What builds images in the place of CodeBuild.
+    #[must_use]
+    pub fn code_build(&self, options: &Options) -> CodeBuild {
+        CodeBuild {
+            clients: self.clients.clone(),
+            engine: self.engine.clone(),
+            tools: options.root.join(".local"),
+            work: self.work.clone(),
+            built: Arc::clone(&self.built),
+        }
+    }
+
+    /// What trains images in the place of SageMaker.
+    #[must_use]
+    pub fn sage_maker(&self, options: &Options) -> SageMaker {
+        SageMaker {
+            clients: self.clients.clone(),
+            engine: self.engine.clone(),
+            work: self.work.clone(),
             memory_bytes: options.memory_bytes,
-            trained: Arc::clone(&trained),
-        };
-        let (sfn, arn) = (clients.sfn.clone(), deployed.build_activity.clone());
-        spawn(&mut tasks, "CodeBuild's stand-in", async move {
-            activity::work(&sfn, &arn, move |input| build.clone().start_build(input)).await
-        });
-        let (sfn, arn) = (clients.sfn.clone(), deployed.train_activity.clone());
-        spawn(&mut tasks, "SageMaker's stand-in", async move {
-            activity::work(&sfn, &arn, move |input| train.clone().create_training_job(input)).await
-        });
-        let (servers, lambda, intake) = (broker.servers.clone(), clients.lambda.clone(), deployed.intake.clone());
-        spawn(&mut tasks, "the Kafka poller", async move { poller::poll(&servers, &lambda, &intake).await });
-        Ok(Self { clients, deployed, broker, api, engine, work, trained, emulator, tasks })
+            trained: Arc::clone(&self.trained),
+        }
+    }
+
+    /// Lets a worker do the tasks of an activity until the system is stopped.
+    pub fn spawn_worker(&mut self, activity: String, worker: impl Worker) {
+        let (sfn, state_machine) = (self.clients.sfn.clone(), self.deployed.state_machine.clone());
+        spawn(&mut self.tasks, async move { activity::work(&sfn, &activity, &state_machine, worker).await });
+    }
+
+    /// Lets the Kafka poller feed the function `intake` until the system is stopped.
+    pub fn spawn_poller(&mut self) {
+        let (servers, lambda, intake) =
+            (self.broker.servers.clone(), self.clients.lambda.clone(), self.deployed.intake.clone());
+        spawn(&mut self.tasks, async move { poller::poll(&servers, &lambda, &intake).await });
     }
 
     /// Announces a submission as clean: serves its archive and publishes the sample message with its id.
@@ -176,7 +221,7 @@ impl Stack {
     /// Ends everything that was started.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
-        if let Err(error) = self.engine.remove_containers().await {
+        if let Err(error) = self.engine.remove_own_containers().await {
             eprintln!("containers were left: {error:#}");
         }
         self.emulator.stop().await;
@@ -187,15 +232,17 @@ impl Stack {
 
 /// Makes this run's folder, and removes those of earlier runs that were killed.
 fn folder_of_run(runs: &Path) -> Result<PathBuf> {
-    let work = runs.join(std::process::id().to_string());
-    std::fs::create_dir_all(&work)?;
+    std::fs::create_dir_all(runs)?;
     for run in std::fs::read_dir(runs)? {
         let run = run?;
-        if !is_running(&run.file_name().to_string_lossy()) {
-            std::fs::remove_dir_all(run.path()).with_context(|| format!("removing {}", run.path().display()))?;
+        let name = run.file_name().to_string_lossy().into_owned();
+        if !is_running(name.split('-').next().unwrap_or(&name)) {
+            // Another run may be clearing up as well.
+            let _ = std::fs::remove_dir_all(run.path());
         }
     }
-    Ok(work)
+    let prefix = format!("{}-", std::process::id());
+    Ok(tempfile::Builder::new().prefix(&prefix).tempdir_in(runs).context("making the run's folder")?.keep())
 }
 
 /// The sample message for another submission.
@@ -204,10 +251,10 @@ pub fn message(id: &SubmissionId) -> String {
     MESSAGE.replace(SAMPLE_ID, id.as_str())
 }
 
-fn spawn(tasks: &mut JoinSet<()>, name: &'static str, work: impl Future<Output = Result<()>> + Send + 'static) {
+fn spawn(tasks: &mut JoinSet<()>, work: impl Future<Output = Result<()>> + Send + 'static) {
     tasks.spawn(async move {
         if let Err(error) = work.await {
-            eprintln!("{name} stopped: {error:#}");
+            eprintln!("a part of the local stack stopped: {error:#}");
         }
     });
 }

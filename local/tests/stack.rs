@@ -17,7 +17,7 @@ use base64::prelude::BASE64_STANDARD;
 use libtest_mimic::{Arguments, Failed, Trial};
 use local::broker::{Broker, TOPIC};
 use local::deploy::{self, OUTPUT_BUCKET};
-use local::stack::{Options, Stack, message};
+use local::stack::{Options, Stack, Tasks, message};
 use local::watch::{Ended, execution_arn, follow};
 use local::{archive, process};
 use serde_json::{Value, json};
@@ -39,6 +39,7 @@ fn main() -> Result<std::process::ExitCode> {
         memory_bytes: 512 * 1024 * 1024,
         wait_scale: 0.01,
         parameters: Vec::new(),
+        environment: Vec::new(),
     };
     if arguments.list {
         return Ok(libtest_mimic::run(&arguments, trials(None, runtime.handle())).exit_code());
@@ -70,14 +71,18 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
     trials![
         a_clean_submission_becomes_a_trained_model,
         an_id_that_no_aws_name_allows_is_processed_like_any_other,
+        the_two_synchronous_tasks_get_exactly_these_arguments,
+        a_log_made_to_harm_comes_out_harmless,
         a_broken_dockerfile_is_the_participants_fault,
         a_failing_training_is_the_participants_fault,
+        a_training_that_takes_all_memory_is_told_so,
         an_image_without_a_train_program_is_unusable,
         a_file_that_is_no_archive_is_rejected_before_anything_is_built,
         an_unknown_submission_fails_the_execution_with_its_code,
         an_aborted_execution_is_reported_too,
         a_message_sent_many_times_starts_one_execution,
         odd_records_end_as_they_should_and_harm_no_other,
+        what_was_put_aside_is_taken_once_it_can_be_read,
         kcat_starts_an_execution,
         every_event_source_is_made_by_its_parameter,
         an_interrupted_run_leaves_no_container_and_the_next_clears_up_after_a_killed_one,
@@ -168,10 +173,7 @@ async fn a_clean_submission_becomes_a_trained_model(stack: &Stack) -> Result<()>
         .await
         .context("describing the image")?;
     ensure!(images.image_details()[0].image_digest() == Some(&image.digest), "latest is another image");
-    ensure!(
-        trained_image(stack, &id).await?.ends_with(&format!("/{}@{}", id.aws_safe(), image.digest)),
-        "another image was trained"
-    );
+    ensure!(image.uri.ends_with(&format!("/{}:latest", id.aws_safe())), "{image:?}");
 
     // The participant has one review and a file; the operators another file.
     let review = only_review(stack, &id)?;
@@ -198,17 +200,67 @@ async fn a_clean_submission_becomes_a_trained_model(stack: &Stack) -> Result<()>
     Ok(())
 }
 
-/// The image that the training job was started with, as the execution's history has it.
-async fn trained_image(stack: &Stack, id: &SubmissionId) -> Result<String> {
-    let archive = stack.stored_outcome(id).await?.archive.context("an archive")?;
-    ensure!(archive.sha256.len() == 64 && !archive.version_id.is_empty(), "{archive:?}");
-    stack
-        .trained
-        .lock()
-        .map_err(|_| anyhow::anyhow!("poisoned"))?
-        .get(&format!("{}-0-1", id.aws_safe()))
-        .cloned()
-        .context("no such job")
+/// The arguments of a task, with the ids of submission, version and digest as placeholders.
+fn arguments(tasks: &Tasks, task: &str, outcome: &Outcome) -> Result<Value> {
+    let arguments =
+        tasks.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.get(task).cloned().context("no such task")?;
+    let archive = outcome.archive.as_ref().context("an archive")?;
+    let digest = outcome.image.as_ref().map_or("no image", |image| image.digest.as_str());
+    let text = arguments.to_string().replace(outcome.submission_id.aws_safe().as_str(), "SAFE-ID");
+    let text = text.replace(outcome.submission_id.as_str(), "SUBMISSION-ID");
+    Ok(serde_json::from_str(&text.replace(&archive.version_id, "VERSION").replace(digest, "DIGEST"))?)
+}
+
+/// What StartBuild and CreateTrainingJob are called with, to the last field.
+async fn the_two_synchronous_tasks_get_exactly_these_arguments(stack: &Stack) -> Result<()> {
+    let id = new_nanoid('_')?;
+    let (_, outcome) = process(stack, &id, &sample("regression")).await?;
+    let task = format!("{}-0-1", id.aws_safe());
+    let staging = &stack.deployed.staging_bucket;
+    let registry = "000000000000.dkr.ecr.us-east-1.amazonaws.com";
+    let variable = |name: &str, value: &str| json!({"Name": name, "Value": value, "Type": "PLAINTEXT"});
+    let build = arguments(&stack.built, &task, &outcome)?;
+    let expected = json!({
+        "ProjectName": format!("{}-build", deploy::STACK),
+        "IdempotencyToken": "SAFE-ID-0-1",
+        "SourceTypeOverride": "S3",
+        "SourceLocationOverride": format!("{staging}/submissions/SAFE-ID/submission.zip"),
+        "SourceVersion": "VERSION",
+        "BuildspecOverride": format!("arn:aws:s3:::{staging}/submissions/SAFE-ID/buildspec.yml"),
+        "TimeoutInMinutesOverride": 60,
+        "QueuedTimeoutInMinutesOverride": 480,
+        "EnvironmentVariablesOverride": [
+            variable("BUILD_CONTEXT", "."),
+            variable("IMAGE_REPOSITORY_URI", &format!("{registry}/SAFE-ID")),
+            variable("MAX_IMAGE_BYTES", "10737418240"),
+        ],
+    });
+    ensure!(build == expected, "StartBuild got {build:#}\ninstead of {expected:#}");
+
+    let job = arguments(&stack.trained, &task, &outcome)?;
+    let role = job["RoleArn"].as_str().context("a role")?;
+    ensure!(role.starts_with("arn:aws:iam::000000000000:role/") && role.contains("TrainingRole"), "{role}");
+    let expected = json!({
+        "TrainingJobName": "SAFE-ID-0-1",
+        "AlgorithmSpecification": {"TrainingImage": format!("{registry}/SAFE-ID@DIGEST"), "TrainingInputMode": "File"},
+        "RoleArn": role,
+        "InputDataConfig": [{"ChannelName": "training", "DataSource": {"S3DataSource": {
+            "S3DataType": "S3Prefix", "S3Uri": format!("s3://{}/{}", deploy::INPUT_BUCKET, deploy::INPUT_PREFIX),
+            "S3DataDistributionType": "FullyReplicated",
+        }}}],
+        "OutputDataConfig": {"S3OutputPath": format!("s3://{OUTPUT_BUCKET}/SUBMISSION-ID")},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 86400},
+        "EnableManagedSpotTraining": false,
+        "EnableNetworkIsolation": true,
+        "Environment": {"SUBMISSION_ID": "SUBMISSION-ID"},
+        "Tags": [
+            {"Key": "marathon-match:stack", "Value": deploy::STACK},
+            {"Key": "marathon-match:submission", "Value": "SUBMISSION-ID"},
+        ],
+    });
+    ensure!(job == expected, "CreateTrainingJob got {job:#}\ninstead of {expected:#}");
+    Ok(())
 }
 
 async fn an_id_that_no_aws_name_allows_is_processed_like_any_other(stack: &Stack) -> Result<()> {
@@ -231,7 +283,7 @@ fn only_review(stack: &Stack, id: &SubmissionId) -> Result<Value> {
 
 async fn an_aborted_execution_is_reported_too(stack: &Stack) -> Result<()> {
     let submission = dockerfile(
-        "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '#!/bin/sh\\nsleep 3\\n' >/bin/train && chmod +x /bin/train\n",
+        "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '#!/bin/sh\\nsleep 600\\n' >/bin/train && chmod +x /bin/train\n",
     )?;
     let id = new_id()?;
     stack.submit(&id, &archive::of_submission(submission.path(), &stack.work)?).await?;
@@ -275,11 +327,52 @@ async fn a_broken_dockerfile_is_the_participants_fault(stack: &Stack) -> Result<
     Ok(())
 }
 
+/// Escapes, HTML, keys and ten megabytes on one line.
+const HOSTILE: &str = r"FROM public.ecr.aws/docker/library/busybox:1.37
+RUN printf '\033[31mred\033[0m \007 <script>alert(1)</script> AKIAIOSFODNN7EXAMPLE\n' \
+ && printf 'aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY in account 123456789012\n' \
+ && head -c 10485760 /dev/zero | tr '\0' x && printf '\nthe last line\n' && exit 1
+";
+
+async fn a_log_made_to_harm_comes_out_harmless(stack: &Stack) -> Result<()> {
+    let outcome = rejected(stack, dockerfile(HOSTILE)?.path(), FailureCode::BuildFailed).await?;
+    let mut told = vec![only_review(stack, &outcome.submission_id)?.to_string()];
+    for file in std::fs::read_dir(stack.api.artifacts(&outcome.submission_id))? {
+        let mut archive = zip::ZipArchive::new(std::fs::File::open(file?.path())?)?;
+        for entry in 0..archive.len() {
+            let mut text = String::new();
+            archive.by_index(entry)?.read_to_string(&mut text)?;
+            told.push(text);
+        }
+    }
+    ensure!(told.len() == 5, "{} texts were told", told.len());
+    ensure!(told[0].contains("&lt;script&gt;") && !told[0].contains("<script>"), "{}", told[0]);
+    for text in &told {
+        ensure!(text.len() < 32 * 1024, "{} bytes were told", text.len());
+        ensure!(!text.contains(['\u{1b}', '\u{7}']) && !text.contains("\\u001b"), "escapes came through: {text}");
+        ensure!(text.contains("the last line"), "the last line is missing: {text}");
+        for secret in ["AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI", "123456789012"] {
+            // The commands of a Dockerfile are the participant's own words as well.
+            ensure!(!text.contains(secret), "{secret} came through: {text}");
+        }
+    }
+    Ok(())
+}
+
 async fn a_failing_training_is_the_participants_fault(stack: &Stack) -> Result<()> {
     let outcome = rejected(stack, &sample("failing-training"), FailureCode::TrainingFailed).await?;
     let failure = failure_of(&outcome)?;
     ensure!(failure.detail.as_deref().is_some_and(|detail| detail.contains("feature7")), "{failure:?}");
     ensure!(failure.log_tail.iter().any(|line| line.contains("reading the training data")), "{failure:?}");
+    Ok(())
+}
+
+async fn a_training_that_takes_all_memory_is_told_so(stack: &Stack) -> Result<()> {
+    let train = "#!/bin/sh\\nawk \"BEGIN { text = 1; while (1) text = text text }\"\\n";
+    let submission = dockerfile(&format!(
+        "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '{train}' >/bin/train && chmod +x /bin/train\n"
+    ))?;
+    rejected(stack, submission.path(), FailureCode::TrainingOutOfMemory).await?;
     Ok(())
 }
 
@@ -425,12 +518,54 @@ async fn odd_records_end_as_they_should_and_harm_no_other(stack: &Stack) -> Resu
 
 async fn quarantined(stack: &Stack) -> Result<Vec<Value>> {
     let bucket = &stack.deployed.staging_bucket;
-    let objects = stack.clients.s3.list_objects_v2().bucket(bucket).prefix("quarantine/").send().await?;
+    let objects =
+        stack.clients.s3.list_objects_v2().bucket(bucket).prefix(format!("quarantine/{TOPIC}/")).send().await?;
     let mut records = Vec::new();
     for key in objects.contents().iter().filter_map(|object| object.key()) {
         records.push(serde_json::from_slice(&object(stack, &format!("s3://{bucket}/{key}")).await?)?);
     }
     Ok(records)
+}
+
+async fn what_was_put_aside_is_taken_once_it_can_be_read(stack: &Stack) -> Result<()> {
+    let (mended, given_up) = (new_id()?, new_id()?);
+    let document = |offset: u64, value: &str| json!({"topic": "replayed", "partition": 0, "offset": offset, "timestamp": 1, "reason": "NotJson", "value": BASE64_STANDARD.encode(value)});
+    let batch = json!({"eventSource": "aws:kafka", "records": {"replayed-0": [document(3, &message(&given_up))]}});
+    let objects = [
+        ("quarantine/replayed/0/1.json", document(1, &message(&mended))),
+        ("quarantine/replayed/0/2.json", document(2, "still not json")),
+        ("aws/lambda/replayed/batch", json!({"version": "1.0", "payload": batch.to_string()})),
+    ];
+    let (s3, bucket) = (&stack.clients.s3, &stack.deployed.staging_bucket);
+    for (key, object) in &objects {
+        s3.put_object().bucket(bucket).key(*key).body(object.to_string().into_bytes().into()).send().await?;
+    }
+    let replay = |arguments: &[&str]| {
+        process::bound_to_this(env!("CARGO_BIN_EXE_local"))
+            .args(["replay", "--stack", deploy::STACK, "--json"])
+            .args(arguments)
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .env("AWS_ENDPOINT_URL", &stack.clients.endpoint)
+            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", "us-east-1")])
+            .output()
+    };
+    let shown = replay(&["--dry-run"]).await?;
+    let shown = String::from_utf8(shown.stdout)?;
+    ensure!(objects.iter().all(|(key, _)| shown.contains(key)), "{shown}");
+    ensure!(!started(stack, &mended).await?, "a dry run delivered a record");
+
+    let keys = objects.each_ref().map(|(key, _)| *key);
+    let output = replay(&keys).await?;
+    let lines: Vec<Value> =
+        output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let words: Vec<&str> = lines.iter().filter_map(|line| line["replayed"].as_str()).collect();
+    ensure!(words == ["taken", "unreadable", "taken"], "{lines:?} {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(lines[1]["reason"] == "NotJson" && output.status.code() == Some(1), "{lines:?} {}", output.status);
+    ensure!(started(stack, &mended).await? && started(stack, &given_up).await?, "nothing was started");
+    let left = s3.list_objects_v2().bucket(bucket).prefix("quarantine/replayed/").send().await?;
+    let left: Vec<&str> = left.contents().iter().filter_map(|object| object.key()).collect();
+    ensure!(left == [keys[1]], "{left:?} are left");
+    Ok(())
 }
 
 /// Publishes a file with kcat, as a user would.
@@ -585,7 +720,7 @@ async fn an_interrupted_run_leaves_no_container_and_the_next_clears_up_after_a_k
     let mut killed = run()?;
     let owner = container_of(stack, &killed).await?;
     killed.kill().await?;
-    stack.engine.remove_containers().await?;
+    stack.engine.remove_left_containers().await?;
     ensure!(!stack.engine.containers().await?.iter().any(|(other, _)| *other == owner), "its container was left");
     Ok(())
 }

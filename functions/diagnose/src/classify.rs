@@ -188,7 +188,8 @@ pub fn classify(step: Step, error: &StepError, described: Option<&Described>) ->
             FailureCode::BuildServiceFault,
             "The image was built, but the registry does not show it. The operators have been alerted; there is nothing to change in the submission.",
         )
-        .detail(format!("{}: {}", error.error, error.cause)),
+        .detail(format!("{}: {}", error.error, error.cause))
+        .retry_after(60),
         Step::TrainModel => training::classify(error),
     }
 }

@@ -39,20 +39,23 @@ impl Jobs {
         if is_known || !failed.error.may_run_on(failed.step) {
             return in_cause;
         }
-        let examined = timeout(PATIENCE, Box::pin(async {
-            let asked = self.ask(failed, in_cause.as_ref()).await.unwrap_or_else(|error| {
-                tracing::warn!(error, "what became of the step's job cannot be read");
-                None
-            });
-            if asked.as_ref().is_none_or(Described::is_running) {
-                match self.stop(failed).await {
-                    Ok(stopped) if stopped.is_empty() => {}
-                    Ok(stopped) => tracing::warn!(?stopped, "stopped what nobody waits for any more"),
-                    Err(error) => tracing::error!(error, "what nobody waits for any more cannot be stopped"),
+        let examined = timeout(
+            PATIENCE,
+            Box::pin(async {
+                let asked = self.ask(failed, in_cause.as_ref()).await.unwrap_or_else(|error| {
+                    tracing::warn!(error, "what became of the step's job cannot be read");
+                    None
+                });
+                if asked.as_ref().is_none_or(Described::is_running) {
+                    match self.stop(failed).await {
+                        Ok(stopped) if stopped.is_empty() => {}
+                        Ok(stopped) => tracing::warn!(?stopped, "stopped what nobody waits for any more"),
+                        Err(error) => tracing::error!(error, "what nobody waits for any more cannot be stopped"),
+                    }
                 }
-            }
-            asked
-        }));
+                asked
+            }),
+        );
         let asked = examined.await.unwrap_or_else(|_| {
             tracing::warn!("the services did not answer in time");
             None

@@ -60,6 +60,20 @@ impl Roster {
         builder.finish()
     }
 
+    /// Reads the column `id` of any file, CSV or gzip. Which part of the data its rows belong to is not known, and all
+    /// are taken for live: for comparing submissions with each other, without the tournament's data.
+    ///
+    /// # Errors
+    /// When the file cannot be read or exceeds a limit, has no rows, lacks the column, or has an id twice or none.
+    pub fn read_ids(reader: impl Read, limits: &Limits) -> Result<Self, Invalid> {
+        let mut table = Table::open(reader, limits)?;
+        let mut builder = Builder { id: table.column("id")?, data_type: None, text: String::new(), rows: Vec::new() };
+        while let Some(row) = table.next()? {
+            builder.push(&row)?;
+        }
+        builder.finish()
+    }
+
     /// How many ids there are, at least one.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -110,14 +124,14 @@ impl Roster {
 /// A roster in the making: ids in the file's order.
 pub(crate) struct Builder {
     id: usize,
-    data_type: usize,
+    data_type: Option<usize>,
     text: String,
     rows: Vec<(usize, usize, Split)>,
 }
 
 impl Builder {
     pub(crate) fn new(table: &Table<'_>) -> Result<Self, Invalid> {
-        let (id, data_type) = (table.column("id")?, table.column("data_type")?);
+        let (id, data_type) = (table.column("id")?, Some(table.column("data_type")?));
         Ok(Self { id, data_type, text: String::new(), rows: Vec::new() })
     }
 
@@ -127,14 +141,17 @@ impl Builder {
     }
 
     pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<(), Invalid> {
-        let split = match row.text(self.data_type)? {
-            "validation" => Split::Validation,
-            "test" => Split::Test,
-            "live" => Split::Live,
-            other => {
-                let place = row.place(self.data_type, Some(self.id));
-                return Err(Invalid::UnknownSplit { place, text: shown(other) });
-            }
+        let split = match self.data_type {
+            None => Split::Live,
+            Some(column) => match row.text(column)? {
+                "validation" => Split::Validation,
+                "test" => Split::Test,
+                "live" => Split::Live,
+                other => {
+                    let place = row.place(column, Some(self.id));
+                    return Err(Invalid::UnknownSplit { place, text: shown(other) });
+                }
+            },
         };
         let start = self.text.len();
         self.text.push_str(row.id(self.id)?);

@@ -15,7 +15,7 @@ mod token;
 
 use std::io::Write;
 
-use reqwest::header::LOCATION;
+use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -132,6 +132,11 @@ impl Client {
             return Err(Refusal::read(&mut response).await.into_error(call));
         }
 
+        // A gateway's page about its troubles: nobody submits one of these types, and nobody is to be blamed for it.
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.starts_with("text/html") || kind.starts_with("application/json") {
+            return Err(Error::Malformed { call, reason: format!("it sent {kind:.40} instead of an archive") });
+        }
         let announced = response.content_length();
         if announced.is_some_and(|announced| announced > limit) {
             return Err(Error::TooLarge { limit });

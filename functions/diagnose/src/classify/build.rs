@@ -84,7 +84,10 @@ pub(super) fn classify(error: &StepError) -> Classification {
         )
         .detail(error.cause.clone())
         .retry_after(120),
-        name if name.starts_with("CodeBuild.") || matches!(name, "States.Timeout" | "States.HeartbeatTimeout") => {
+        // An answer that lacks what is read from it arrives as a QueryEvaluationError.
+        name if name.starts_with("CodeBuild.")
+            || matches!(name, "States.Timeout" | "States.HeartbeatTimeout" | "States.QueryEvaluationError") =>
+        {
             Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT)
                 .detail(format!("{name}: {}", error.cause))
                 .retry_after(60)

@@ -47,7 +47,10 @@ pub(super) fn classify(error: &StepError) -> Classification {
         }
         // Whatever else SageMaker answers to CreateTrainingJob is a refused argument: the same again is refused again.
         name if name.starts_with("SageMaker.") => service_fault(error),
-        "States.Timeout" | "States.HeartbeatTimeout" => service_fault(error).retry_after(60),
+        // An answer that lacks what is read from it arrives as a QueryEvaluationError.
+        "States.Timeout" | "States.HeartbeatTimeout" | "States.QueryEvaluationError" => {
+            service_fault(error).retry_after(60)
+        }
         _ => unexpected(error),
     }
 }

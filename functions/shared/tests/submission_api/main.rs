@@ -330,6 +330,15 @@ async fn a_download_that_breaks_off_is_unavailable() {
 }
 
 #[tokio::test]
+async fn a_page_instead_of_an_archive_is_not_the_participants_fault() {
+    let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 6\r\n\r\n<html>";
+    let server = signed_in(|_| Reply::Raw(page.to_vec())).await;
+    let error = client(&server, None).download(&id(), 100, &mut Vec::new()).await.unwrap_err();
+    assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    assert_eq!(Failure::from(error).code, FailureCode::SubmissionApiUnavailable);
+}
+
+#[tokio::test]
 async fn a_download_beyond_the_limit_is_the_participants_fault() {
     for reply in [answer(200, &[0; 101]), chunked(&["x".repeat(60).as_str(), "x".repeat(60).as_str()], "0\r\n\r\n")] {
         let error = download_error(move |_| Reply::Raw(reply.clone())).await;

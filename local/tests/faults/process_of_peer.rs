@@ -1,0 +1,41 @@
+//! The process at the other end of a connection, by the kernel's tables: <https://man7.org/linux/man-pages/man5/proc_net_tcp.5.html>.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+
+/// Kills the process that made a connection from `peer` on this machine.
+pub(crate) fn kill(peer: SocketAddr) -> Result<()> {
+    let inode = inode(peer)?.context("the connection is gone")?;
+    let process = process(&format!("socket:[{inode}]"))?.context("nobody has the connection")?;
+    signal::kill(Pid::from_raw(process), Signal::SIGKILL)?;
+    Ok(())
+}
+
+fn inode(peer: SocketAddr) -> Result<Option<String>> {
+    let port = format!(":{:04X}", peer.port());
+    let table = std::fs::read_to_string("/proc/net/tcp")?;
+    let row = table.lines().skip(1).map(str::split_whitespace).find_map(|mut row| {
+        let local = row.nth(1)?;
+        local.ends_with(&port).then(|| row.nth(7).map(str::to_owned))?
+    });
+    Ok(row)
+}
+
+fn process(socket: &str) -> Result<Option<i32>> {
+    for process in std::fs::read_dir("/proc")? {
+        let process = process?;
+        let Ok(id) = process.file_name().to_string_lossy().parse() else { continue };
+        // One that ends in between has no files any more.
+        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
+        for file in files.flatten() {
+            if std::fs::read_link(file.path()).is_ok_and(|target| target == Path::new(socket)) {
+                return Ok(Some(id));
+            }
+        }
+    }
+    Ok(None)
+}
