@@ -21,9 +21,12 @@ fn settings(function: &str) -> Vec<(&'static str, &'static str)> {
             ("AUTH0_AUDIENCE", "audience"),
             ("AUTH0_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0"),
         ],
+        "DiagnoseFunction" => vec![("STACK_NAME", "mm")],
         "ReportFunction" => vec![
             ("OUTPUT_S3_BUCKET", "models"),
             ("STACK_NAME", "mm"),
+            ("STATE_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:mm"),
+            ("STAGING_BUCKET", "staging"),
             ("SUBMISSION_API_URL", "https://api.example.org/v5"),
             ("AUTH0_URL", "https://auth.example.org/oauth/token"),
             ("AUTH0_AUDIENCE", "audience"),
@@ -43,7 +46,7 @@ fn failure_of(function: &str, settings: &[(&str, &str)]) -> String {
 
 #[test]
 fn each_function_names_the_setting_that_is_missing() {
-    for function in ["IntakeFunction", "FetchFunction", "ReportFunction"] {
+    for function in ["IntakeFunction", "FetchFunction", "DiagnoseFunction", "ReportFunction"] {
         let settings = settings(function);
         for (name, _) in &settings {
             let others: Vec<_> = settings.iter().copied().filter(|(other, _)| other != name).collect();
@@ -63,6 +66,8 @@ fn each_function_names_the_setting_that_is_malformed() {
         ("FetchFunction", "IMAGE_RETENTION_DAYS", "0"),
         ("FetchFunction", "SUBMISSION_API_URL", "not an url"),
         ("DiagnoseFunction", "RETRY_HORIZON_SECONDS", "6h"),
+        ("DiagnoseFunction", "TRAINS_WITH_SAGEMAKER", "yes"),
+        ("ReportFunction", "REPORT_DEADLINE_MINUTES", "1h"),
         ("ReportFunction", "SUBMISSION_API_VERSION", "v7"),
     ] {
         let mut settings = settings(function);

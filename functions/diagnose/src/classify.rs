@@ -8,9 +8,22 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 use shared::FailureCode;
+use shared::clean::clean_text;
 use shared::outcome::Step;
 
-use crate::UNEXPECTED;
+use crate::FailingStep;
+
+pub use build::{Build, Context, Logs, Phase};
+pub use training::TrainingJob;
+
+/// Characters kept of a sentence of a function of ours.
+const MESSAGE_CHARACTERS: usize = 2000;
+
+/// A failure that this function was not prepared for.
+const UNEXPECTED: (FailureCode, &str) = (
+    FailureCode::Internal,
+    "Processing failed for a reason that is not the submission's. The operators have been alerted; there is nothing to change in the submission.",
+);
 
 /// An error as a state machine's `Catch` hands it on, see
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>.
@@ -23,6 +36,80 @@ pub struct StepError {
     /// JSON for a failed build, job or function; a plain sentence for a service's fault.
     #[serde(default)]
     pub cause: String,
+}
+
+impl StepError {
+    /// The build or training job that the cause describes, if it describes one.
+    #[must_use]
+    pub fn described(&self, step: Step) -> Option<Described> {
+        match step {
+            Step::BuildImage => build::in_cause(&self.cause).map(Described::Build),
+            Step::TrainModel => serde_json::from_str(&self.cause).ok().map(Described::TrainingJob),
+            Step::FetchSubmission | Step::ResolveImage => None,
+        }
+    }
+
+    /// Whether a build or training job may have begun and not have ended, as far as the error tells.
+    #[must_use]
+    pub fn may_run_on(&self, step: Step) -> bool {
+        let never_began = ["CodeBuild.AccountLimitExceededException", "SageMaker.ResourceLimitExceededException"];
+        matches!(step, Step::BuildImage | Step::TrainModel)
+            && !never_began.contains(&self.error.as_str())
+            && FailureCode::from_name(&self.error).is_none()
+    }
+
+    /// Whether the error says no more than that the step failed, so that the build or job itself has to be asked.
+    #[must_use]
+    pub fn is_vague(&self) -> bool {
+        self.error.starts_with("States.")
+    }
+}
+
+/// What a service says of a build or training job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Described {
+    /// A build.
+    Build(Build),
+    /// A training job.
+    TrainingJob(TrainingJob),
+}
+
+impl Described {
+    /// Whether it failed, and for what there is to know of it says why.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        match self {
+            Self::Build(build) => !matches!(build.build_status.as_str(), "IN_PROGRESS" | "SUCCEEDED"),
+            Self::TrainingJob(job) => matches!(job.training_job_status.as_str(), "Failed" | "Stopped"),
+        }
+    }
+
+    /// Whether it has not ended yet.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        match self {
+            Self::Build(build) => build.build_status == "IN_PROGRESS",
+            Self::TrainingJob(job) => matches!(job.training_job_status.as_str(), "InProgress" | "Stopping"),
+        }
+    }
+
+    /// Whether what it does not say has to be asked for.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        match self {
+            Self::Build(build) => build.phases.is_empty() || build.logs.is_none(),
+            Self::TrainingJob(job) => job.failure_reason.is_empty() && job.secondary_status.is_none(),
+        }
+    }
+
+    /// Where its log is.
+    #[must_use]
+    pub fn log(&self) -> Option<LogStream> {
+        match self {
+            Self::Build(build) => build.log(),
+            Self::TrainingJob(job) => job.log(),
+        }
+    }
 }
 
 /// Where a step's log is in CloudWatch Logs.
@@ -53,15 +140,13 @@ pub struct Classification {
     pub message: Cow<'static, str>,
     /// What the service or program said itself: hostile, not yet cleaned.
     pub detail: Option<String>,
-    /// Where its log is.
-    pub log: Option<LogStream>,
     /// Seconds to wait before the first new attempt, where a new attempt can mend it.
     pub retry_after_seconds: Option<u32>,
 }
 
 impl Classification {
     fn new(code: FailureCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), detail: None, log: None, retry_after_seconds: None }
+        Self { code, message: message.into(), detail: None, retry_after_seconds: None }
     }
 
     fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -70,9 +155,13 @@ impl Classification {
         self
     }
 
-    fn log(mut self, log: Option<LogStream>) -> Self {
-        self.log = log;
-        self
+    /// The same, naming the step of the Dockerfile that failed.
+    pub(crate) fn at(mut self, step: &FailingStep) -> Self {
+        let place = step.place();
+        if !place.is_empty() {
+            self.message = build::failed_at(&place).into();
+        }
+        self.detail(&step.said)
     }
 
     fn retry_after(mut self, seconds: u32) -> Self {
@@ -81,11 +170,16 @@ impl Classification {
     }
 }
 
-/// Decides what the error of a step means.
+/// Decides what the error of a step means, given what is known of the build or job that failed.
 #[must_use]
-pub fn classify(step: Step, error: &StepError) -> Classification {
+pub fn classify(step: Step, error: &StepError, described: Option<&Described>) -> Classification {
     if let Some(code) = FailureCode::from_name(&error.error) {
         return own(code, &error.cause);
+    }
+    match described.filter(|described| error.is_vague() && described.has_failed()) {
+        Some(Described::Build(build)) => return build::failed(build),
+        Some(Described::TrainingJob(job)) => return training::failed(job),
+        None => {}
     }
     match step {
         Step::FetchSubmission => unexpected(error),
@@ -106,7 +200,7 @@ fn own(code: FailureCode, cause: &str) -> Classification {
         .ok()
         .and_then(|cause| cause.get("errorMessage")?.as_str().map(str::to_owned))
         .unwrap_or_else(|| UNEXPECTED.1.to_owned());
-    Classification::new(code, crate::clean::clean_text(&message, 2000))
+    Classification::new(code, clean_text(&message, MESSAGE_CHARACTERS))
 }
 
 fn unexpected(error: &StepError) -> Classification {
@@ -127,7 +221,7 @@ mod tests {
             error: "ArchiveUnsafe".to_owned(),
             cause: r#"{"errorType":"ArchiveUnsafe","errorMessage":"The entry ../x leaves the archive."}"#.to_owned(),
         };
-        let classification = classify(Step::FetchSubmission, &error);
+        let classification = classify(Step::FetchSubmission, &error, None);
         assert_eq!(classification.code, FailureCode::ArchiveUnsafe);
         assert_eq!(classification.message, "The entry ../x leaves the archive.");
     }
@@ -135,7 +229,7 @@ mod tests {
     #[test]
     fn a_crash_is_the_platforms() {
         let error = StepError { error: "Runtime.ExitError".to_owned(), cause: "signal: killed".to_owned() };
-        let classification = classify(Step::FetchSubmission, &error);
+        let classification = classify(Step::FetchSubmission, &error, None);
         assert_eq!(classification.code, FailureCode::Internal);
         assert_eq!(classification.detail.as_deref(), Some("Runtime.ExitError: signal: killed"));
     }
@@ -147,7 +241,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_error_of_any_step_means_something(step in steps(), error in any::<String>(), cause in any::<String>()) {
-            let classification = classify(step, &StepError { error, cause });
+            let classification = classify(step, &StepError { error, cause }, None);
             prop_assert!(!classification.message.is_empty());
         }
 
@@ -158,7 +252,8 @@ mod tests {
                 "Build": {"BuildStatus": status, "Phases": [{"PhaseType": phase, "PhaseStatus": status}]},
                 "TrainingJobStatus": status, "FailureReason": reason,
             }).to_string();
-            let classification = classify(step, &StepError { error: "States.TaskFailed".to_owned(), cause });
+            let error = StepError { error: "States.TaskFailed".to_owned(), cause };
+            let classification = classify(step, &error, error.described(step).as_ref());
             prop_assert!(classification.code.fault() == Fault::Platform || classification.retry_after_seconds.is_none());
         }
     }

@@ -1,143 +1,147 @@
-//! Turns a failed step of an execution into a failure code, whose fault it is, and the last lines of its log.
+//! Turns a failed step of an execution into a failure code, whose fault it is, the last lines of its log and where to read
+//! more; stops what would run on without its execution.
 
+mod builds;
 mod classify;
-mod clean;
+mod dockerfile;
+mod jobs;
 mod logs;
+mod request;
+mod retry;
 mod settings;
+mod training_jobs;
 
-pub use classify::{Classification, LogStream, StepError, classify};
-pub use clean::{clean_line, clean_text};
-use serde::{Deserialize, Serialize};
+pub use classify::{
+    Build, Classification, Context, Described, LogStream, Logs, Phase, StepError, TrainingJob, classify,
+};
+pub use dockerfile::{FailingStep, failing_step};
+use jobs::Jobs;
+pub use request::{Action, Answer, Diagnosed, FailedStep, Request};
+pub use retry::Next;
 pub use settings::Settings;
-use shared::outcome::{Diagnosis, Step};
-use shared::{Failure, FailureCode, SubmissionId};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use shared::clean::clean_text;
+use shared::console::{Console, LogName};
+use shared::metrics::{Metrics, Unit};
+use shared::outcome::{Diagnosis, Links};
+use shared::{Failure, FailureCode};
+use tracing::Instrument;
 
 /// Characters kept of what a failed service or program said.
 const DETAIL_CHARACTERS: usize = 1024;
-/// The longest wait between two attempts of a step, in seconds.
-const LONGEST_WAIT_SECONDS: u32 = 30 * 60;
 
 /// What the function works with.
 #[derive(Debug, Clone)]
 pub struct Deps {
-    /// Its settings.
-    pub settings: Settings,
-    /// The client that reads the logs of builds and training jobs.
-    pub logs: aws_sdk_cloudwatchlogs::Client,
+    settings: Settings,
+    console: Console,
+    logs: aws_sdk_cloudwatchlogs::Client,
+    jobs: Jobs,
 }
 
-/// What a state machine asks for.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "action", rename_all = "camelCase")]
-pub enum Request {
-    /// What does the failure of a step mean?
-    #[serde(rename_all = "camelCase")]
-    Diagnose {
-        /// The submission.
-        submission_id: SubmissionId,
-        /// The step that failed.
-        step: Step,
-        /// The error that was caught.
-        error: StepError,
-        /// The attempt that failed, from 1.
-        attempt: u32,
-        /// When the execution was started or last redriven, RFC 3339.
-        started_at: String,
-        /// When the step failed, RFC 3339.
-        failed_at: String,
-    },
-    /// Fail with the diagnosis' code as the error's name.
-    Raise {
-        /// The diagnosis that was reported.
-        diagnosis: Diagnosis,
-    },
-    /// Let a redriven execution go on.
-    Resume {},
+impl Deps {
+    /// Clients of everything the function talks to. Nothing is sent yet.
+    #[must_use]
+    pub fn new(settings: Settings, aws: &aws_config::SdkConfig) -> Self {
+        Self {
+            console: Console::of_region(aws.region().map(AsRef::as_ref).unwrap_or_default()),
+            logs: aws_sdk_cloudwatchlogs::Client::new(aws),
+            jobs: Jobs::new(&settings, aws),
+            settings,
+        }
+    }
 }
 
-/// The function's answer: a diagnosis where one was asked for.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-pub enum Answer {
-    /// What a failure means.
-    Diagnosis(Box<Diagnosis>),
-    /// Nothing to say.
-    Nothing {},
-}
-
-/// Answers one request. Fails only when it is asked to raise a diagnosis.
+/// Answers one request.
+///
+/// # Errors
+///
+/// The diagnosis that it is asked to raise; or that what an ended execution has left running cannot be stopped.
 pub async fn handle(request: Request, deps: &Deps) -> Result<Answer, Failure> {
     match request {
-        Request::Resume {} => Ok(Answer::Nothing {}),
-        Request::Raise { diagnosis } => {
+        Request::Action(Action::Resume {}) => Ok(Answer::Nothing {}),
+        Request::Action(Action::Raise { submission_id, diagnosis }) => {
             let failure = Failure::new(diagnosis.code, diagnosis.message);
-            failure.log();
+            tracing::info_span!("raise", submissionId = %submission_id).in_scope(|| failure.log());
             Err(failure)
         }
-        Request::Diagnose { submission_id, step, error, attempt, started_at, failed_at } => {
-            let classification = classify(step, &error);
-            let log_tail = match &classification.log {
-                Some(stream) => logs::tail(&deps.logs, stream).await.unwrap_or_else(|error| {
-                    tracing::warn!(%submission_id, %error, ?stream, "the step's log cannot be read");
-                    Vec::new()
-                }),
-                None => Vec::new(),
+        Request::Action(Action::Diagnose(failed)) => {
+            let span = tracing::info_span!("diagnose", submissionId = %failed.submission_id);
+            // Boxed, as are other calls of services: the compiler limits how deep futures are nested.
+            let diagnosed = Box::pin(diagnose(*failed, deps)).instrument(span).await;
+            Ok(Answer::Diagnosed(Box::new(diagnosed)))
+        }
+        Request::ExecutionEnded(ended) => {
+            let Some(submission) = ended.detail.submission_id() else {
+                tracing::warn!(?ended, "an execution without a submission ended");
+                return Ok(Answer::Nothing {});
             };
-            let retry_after_seconds = classification
-                .retry_after_seconds
-                .filter(|_| within_horizon(&started_at, &failed_at, deps.settings.retry_horizon_seconds))
-                .map(|first| back_off(first, attempt));
-            let diagnosis = Diagnosis {
-                code: classification.code,
-                fault: classification.code.fault(),
-                step: Some(step),
-                message: classification.message.into_owned(),
-                detail: classification.detail.map(|detail| clean_text(&detail, DETAIL_CHARACTERS)),
-                log_tail,
-                retry_after_seconds,
-            };
-            tracing::info!(%submission_id, ?step, attempt, code = %diagnosis.code, error = error.error,
-                retry_after_seconds, "diagnosed a failed step");
-            Ok(Answer::Diagnosis(Box::new(diagnosis)))
+            let span = tracing::info_span!("stop", submissionId = %submission);
+            // What a redriven execution has started since is not this event's to stop.
+            let safe_id = submission.aws_safe();
+            let stop = Box::pin(deps.jobs.stop_all(&safe_id, ended.detail.stopped_at()));
+            stop.instrument(span.clone()).await.inspect_err(|failure| span.in_scope(|| failure.log()))?;
+            Ok(Answer::Nothing {})
         }
     }
 }
 
-/// Doubles the wait with every attempt.
-fn back_off(first_seconds: u32, attempt: u32) -> u32 {
-    let doublings = attempt.saturating_sub(1).min(16);
-    first_seconds.saturating_mul(1 << doublings).min(LONGEST_WAIT_SECONDS)
+async fn diagnose(failed: FailedStep, deps: &Deps) -> Diagnosed {
+    let FailedStep { step, ref error, attempt, .. } = failed;
+    let described = Box::pin(deps.jobs.examine(&failed)).await;
+    let mut classification = classify(step, error, described.as_ref());
+    let stream = described.as_ref().and_then(Described::log);
+    let events = match &stream {
+        Some(stream) => logs::last_events(&deps.logs, stream).await.unwrap_or_else(|error| {
+            tracing::warn!(error, ?stream, "the step's log cannot be read");
+            Vec::new()
+        }),
+        None => Vec::new(),
+    };
+    if classification.code == FailureCode::BuildFailed
+        && let Some(step) = failing_step(logs::lines(&events))
+    {
+        classification = classification.at(&step);
+    }
+    let retry_after_seconds = classification
+        .retry_after_seconds
+        .filter(|_| retry::within_horizon(&failed, deps.settings.retry_horizon_seconds))
+        .map(|first| retry::back_off(first, attempt));
+    let next =
+        retry_after_seconds.map(|_| Next::after(&failed, classification.code, deps.settings.spot_fallback_attempts));
+    let code = classification.code;
+    if next.is_some() {
+        Metrics::of_stack(&deps.settings.stack_name)
+            .dimension("Code", code.as_str())
+            .value("Retries", Unit::Count, 1.0)
+            .property("submissionId", failed.submission_id.as_str())
+            .emit();
+    }
+    tracing::info!(?step, attempt, %code, error = error.error, retry_after_seconds, ?next, "diagnosed a failed step");
+    let diagnosis = Diagnosis {
+        code,
+        fault: code.fault(),
+        step: Some(step),
+        message: classification.message.into_owned(),
+        detail: classification.detail.map(|detail| clean_text(&detail, DETAIL_CHARACTERS)),
+        log_tail: logs::last_lines(logs::lines(&events)),
+        links: links(&deps.console, described.as_ref(), stream.as_ref()),
+        retry_after_seconds,
+    };
+    Diagnosed { diagnosis, next }
 }
 
-fn within_horizon(started_at: &str, failed_at: &str, horizon_seconds: u32) -> bool {
-    let parse = |at| OffsetDateTime::parse(at, &Rfc3339);
-    match (parse(started_at), parse(failed_at)) {
-        (Ok(start), Ok(end)) => (end - start).whole_seconds() < i64::from(horizon_seconds),
-        _ => false,
-    }
-}
-
-/// A failure that this function was not prepared for.
-pub(crate) const UNEXPECTED: (FailureCode, &str) = (
-    FailureCode::Internal,
-    "Processing failed for a reason that is not the submission's. The operators have been alerted; there is nothing to change in the submission.",
-);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_up_to_half_an_hour() {
-        assert_eq!([1, 2, 3, 7, u32::MAX].map(|attempt| back_off(60, attempt)), [60, 120, 240, 1800, 1800]);
-    }
-
-    #[test]
-    fn nothing_is_retried_past_the_horizon_or_without_a_clock() {
-        assert!(within_horizon("2026-01-01T00:00:00Z", "2026-01-01T00:59:59Z", 3600));
-        assert!(!within_horizon("2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z", 3600));
-        assert!(!within_horizon("", "2026-01-01T01:00:00Z", 3600));
-    }
+fn links(console: &Console, described: Option<&Described>, stream: Option<&LogStream>) -> Links {
+    let (build, training_job) = match described {
+        Some(Described::Build(build)) => (console.build(&build.arn), None),
+        Some(Described::TrainingJob(job)) => {
+            let name = Some(job.training_job_name.as_str()).filter(|name| !name.is_empty());
+            (None, name.map(|name| console.training_job(name)))
+        }
+        None => (None, None),
+    };
+    let log = stream.map(|stream| match stream {
+        LogStream::Named { group, stream } => console.log(group, &LogName::Whole(stream)),
+        LogStream::StartingWith { group, prefix } => console.log(group, &LogName::Prefix(prefix)),
+    });
+    Links { build, training_job, log }
 }

@@ -2,15 +2,18 @@
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::error::DisplayErrorContext;
+use shared::clean::clean_line;
 
 use crate::classify::LogStream;
-use crate::clean::clean_line;
 
 /// Lines kept.
 const LINES: usize = 40;
+/// Events that are read: a page, of which the service makes at most 1 MB. See
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html>.
+const EVENTS: i32 = 1000;
 
-/// The last lines of a log stream, cleaned, oldest first. The text of the error names the call that failed.
-pub(crate) async fn tail(client: &Client, stream: &LogStream) -> Result<Vec<String>, String> {
+/// The last events of a log stream as they are, oldest first. The text of the error names the call that failed.
+pub(crate) async fn last_events(client: &Client, stream: &LogStream) -> Result<Vec<String>, String> {
     let name = match stream {
         LogStream::Named { stream, .. } => stream.clone(),
         LogStream::StartingWith { group, prefix } => {
@@ -34,26 +37,68 @@ pub(crate) async fn tail(client: &Client, stream: &LogStream) -> Result<Vec<Stri
         .log_group_name(group)
         .log_stream_name(name)
         .start_from_head(false)
-        .limit(100)
+        .limit(EVENTS)
         .send()
         .await
         .map_err(|error| format!("GetLogEvents: {}", DisplayErrorContext(error)))?;
-    Ok(last_lines(events.events().iter().filter_map(|event| event.message())))
+    Ok(events.events.unwrap_or_default().into_iter().filter_map(|event| event.message).collect())
 }
 
-/// The last lines of a log's events, cleaned. A line that comes many times in a row is told once, with how often.
-fn last_lines<'a>(events: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut folded: Vec<(String, usize)> = Vec::new();
-    for line in events.into_iter().flat_map(|event| event.split(['\n', '\r'])).map(clean_line) {
+/// The lines of a log's events.
+pub(crate) fn lines(events: &[String]) -> impl Iterator<Item = &str> {
+    events.iter().flat_map(|event| event.split(['\n', '\r']))
+}
+
+/// The last lines of a log, cleaned. A line that comes many times in a row is told once, with how often.
+pub(crate) fn last_lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut folded: Vec<(&str, String, usize)> = Vec::new();
+    for line in without_private_keys(lines).into_iter().rev() {
+        if let Some((raw, _, count)) = folded.last_mut()
+            && *raw == line
+        {
+            *count += 1;
+            continue;
+        }
+        let cleaned = clean_line(line);
+        let is_full = folded.len() == LINES;
         match folded.last_mut() {
-            Some((last, count)) if *last == line => *count += 1,
-            _ if line.trim().is_empty() => {}
-            _ => folded.push((line, 1)),
+            Some((_, last, count)) if *last == cleaned => *count += 1,
+            _ if cleaned.trim().is_empty() => {}
+            _ if is_full => break,
+            _ => folded.push((line, cleaned, 1)),
         }
     }
-    let kept = folded.split_off(folded.len().saturating_sub(LINES));
-    let told = |(line, count)| if count == 1 { line } else { format!("{line} ({count} times)") };
-    kept.into_iter().map(told).collect()
+    let told = |(_, line, count)| if count == 1 { line } else { format!("{line} ({count} times)") };
+    folded.into_iter().rev().map(told).collect()
+}
+
+/// The lines with one in the place of each private key, which takes many. A key that began before the first line is told by
+/// its end.
+fn without_private_keys<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut kept = Vec::new();
+    let mut inside = false;
+    for line in lines {
+        let edge = |word| line.contains(word) && line.contains("PRIVATE KEY-----");
+        if inside {
+            inside = !edge("-----END ");
+        } else if edge("-----BEGIN ") {
+            inside = !line.contains("-----END ");
+            kept.push("[private key]");
+        } else if edge("-----END ") {
+            while kept.last().is_some_and(|line| is_base64(line)) {
+                kept.pop();
+            }
+            kept.push("[private key]");
+        } else {
+            kept.push(line);
+        }
+    }
+    kept
+}
+
+fn is_base64(line: &str) -> bool {
+    let line = line.trim();
+    !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
 }
 
 #[cfg(test)]
@@ -63,16 +108,30 @@ mod tests {
     #[test]
     fn keeps_the_last_lines_without_blank_ones() {
         let log: Vec<String> = (0..100).map(|number| format!("line {number}\r\n\n")).collect();
-        let lines = last_lines(log.iter().map(String::as_str));
-        assert_eq!(lines.len(), LINES);
-        assert_eq!((lines[0].as_str(), lines[LINES - 1].as_str()), ("line 60", "line 99"));
+        let tail = last_lines(lines(&log));
+        assert_eq!(tail.len(), LINES);
+        assert_eq!((tail[0].as_str(), tail[LINES - 1].as_str()), ("line 60", "line 99"));
     }
 
     #[test]
     fn one_line_of_megabytes_comes_out_once() {
         let event = "x".repeat(256 * 1024);
-        let lines = last_lines(std::iter::repeat_n(event.as_str(), 40).chain(["the end"]));
-        assert_eq!(lines.len(), 2);
-        assert!(lines[0].ends_with("… (40 times)") && lines[0].chars().count() < 520);
+        let tail = last_lines(std::iter::repeat_n(event.as_str(), 40).chain(["the end"]));
+        assert_eq!(tail.len(), 2);
+        assert!(tail[0].ends_with("… (40 times)") && tail[0].chars().count() < 520);
+    }
+
+    #[test]
+    fn lines_that_differ_out_of_sight_are_one() {
+        let events = [1, 2].map(|end| format!("{}{end}", "x".repeat(600)));
+        assert!(last_lines(lines(&events))[0].ends_with("(2 times)"));
+    }
+
+    #[test]
+    fn a_private_key_is_hidden_over_all_its_lines() {
+        let log = "a\n-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0B\n-----END PRIVATE KEY-----\nb";
+        assert_eq!(last_lines(log.lines()), ["a", "[private key]", "b"]);
+        let rest: Vec<&str> = log.lines().skip(2).collect();
+        assert_eq!(last_lines(rest), ["[private key]", "b"]);
     }
 }

@@ -208,7 +208,7 @@ async fn process(event: &Event, deps: &Deps, request_id: &str) -> Result<Respons
                     error,
                     place,
                     outcome = "Failed",
-                    submission_id = id,
+                    submissionId = id,
                     code = error.code,
                     cause = error.message,
                     "not started"
@@ -220,12 +220,12 @@ async fn process(event: &Event, deps: &Deps, request_id: &str) -> Result<Respons
         }
         let mut repeats = places.as_slice();
         if let (Ok(Started::New { execution }), Some((place, rest))) = (answer, places.split_first()) {
-            log!(info, place, outcome = "Started", submission_id = id, execution = execution, "started");
+            log!(info, place, outcome = "Started", submissionId = id, execution = execution, "started");
             tally.started += 1;
             repeats = rest;
         }
         for place in repeats {
-            log!(info, place, outcome = "Duplicate", submission_id = id, "started before");
+            log!(info, place, outcome = "Duplicate", submissionId = id, "started before");
             tally.duplicate += 1;
         }
     }

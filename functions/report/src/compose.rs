@@ -1,8 +1,14 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use shared::clean::{clean_line, clean_text};
 use shared::outcome::{Archive, Diagnosis, Image, Outcome, Status, Training};
 use shared::{Fault, SubmissionId};
+
+/// Characters kept of a failure's message.
+const MESSAGE_CHARACTERS: usize = 2000;
+/// Characters kept of what a service or program said.
+const DETAIL_CHARACTERS: usize = 1024;
 
 /// What an execution knows when it is through with a submission.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,6 +24,9 @@ pub struct Finished {
     pub finished_at: String,
     /// How many attempts the last step took.
     pub attempts: u32,
+    /// How many attempts at training found no machine.
+    #[serde(default)]
+    pub capacity_retries: u32,
     /// Seconds that each step took, by its name.
     #[serde(default)]
     pub seconds: BTreeMap<String, f64>,
@@ -43,16 +52,28 @@ pub fn compose(finished: Finished) -> Outcome {
             },
         },
         submission_id: finished.submission_id,
-        failure: finished.diagnosis,
+        failure: finished.diagnosis.map(cleaned),
         archive: finished.archive,
         image: finished.image,
         training: finished.training,
         attempts: finished.attempts,
+        capacity_retries: finished.capacity_retries,
         seconds: finished.seconds,
         execution: finished.execution,
         started_at: finished.started_at,
         finished_at: finished.finished_at,
         review: None,
+    }
+}
+
+/// The same with nothing hostile left in it: whoever wrote a diagnosis, participants read only what was cleaned.
+fn cleaned(diagnosis: Diagnosis) -> Diagnosis {
+    Diagnosis {
+        message: clean_text(&diagnosis.message, MESSAGE_CHARACTERS),
+        detail: diagnosis.detail.map(|detail| clean_text(&detail, DETAIL_CHARACTERS)),
+        log_tail: diagnosis.log_tail.iter().map(|line| clean_line(line)).collect(),
+        retry_after_seconds: None,
+        ..diagnosis
     }
 }
 
@@ -81,6 +102,17 @@ mod tests {
         ] {
             assert_eq!(compose(finished(&diagnosis)).status, status);
         }
+    }
+
+    #[test]
+    fn participants_read_what_was_cleaned() {
+        let diagnosis = json!({"code": "TrainingFailed", "fault": "participant", "step": "TrainModel",
+            "message": "The entry \u{1b}[31mx leaves.", "detail": "key AKIAIOSFODNN7EXAMPLE",
+            "logTail": ["password=hunter2", "x".repeat(10_000)]});
+        let failure = compose(finished(&diagnosis)).failure.unwrap();
+        assert_eq!(failure.message, "The entry x leaves.");
+        assert_eq!(failure.detail.as_deref(), Some("key [access key]"));
+        assert_eq!((failure.log_tail[0].as_str(), failure.log_tail[1].chars().count()), ("password=[hidden]", 501));
     }
 
     #[test]

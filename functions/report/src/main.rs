@@ -16,6 +16,12 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::read(&Variables::of_process())?;
     let aws = shared::aws::config(Some(Duration::from_secs(20))).await;
     let region = aws.region().map(ToString::to_string).unwrap_or_default();
-    let deps = Deps::new(settings, region, aws_sdk_s3::Client::new(&aws), aws_sdk_secretsmanager::Client::new(&aws));
+    let deps = Deps::new(
+        settings,
+        region,
+        aws_sdk_s3::Client::new(&aws),
+        aws_sdk_sfn::Client::new(&aws),
+        aws_sdk_secretsmanager::Client::new(&aws),
+    );
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| handle(event.payload, &deps))).await
 }

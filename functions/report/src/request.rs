@@ -1,7 +1,8 @@
 use serde::Deserialize;
-use serde_json::Value;
-use shared::outcome::Diagnosis;
+use shared::execution::{Ended, ExecutionEnded};
+use shared::outcome::{Diagnosis, Links};
 use shared::{FailureCode, Fault, SubmissionId};
+use time::format_description::well_known::Rfc3339;
 
 use crate::Finished;
 
@@ -9,13 +10,25 @@ use crate::Finished;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub enum Request {
-    /// By the state machine.
+    /// By the state machine or a schedule.
     Step(Step),
     /// By EventBridge: an execution ended otherwise than by its own last state.
     ExecutionEnded(ExecutionEnded),
 }
 
-/// What the state machine asks for.
+impl Request {
+    /// The submission that it is about; nothing for a sweep.
+    pub(crate) fn submission_id(&self) -> Option<SubmissionId> {
+        match self {
+            Self::Step(Step::Start { submission_id, .. }) => Some(submission_id.clone()),
+            Self::Step(Step::Finish(finished)) => Some(finished.submission_id.clone()),
+            Self::Step(Step::Sweep {}) => None,
+            Self::ExecutionEnded(ended) => ended.detail.submission_id(),
+        }
+    }
+}
+
+/// What the state machine or a schedule asks for.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "action", rename_all = "camelCase")]
 pub enum Step {
@@ -29,71 +42,46 @@ pub enum Step {
     },
     /// Store and send the outcome.
     Finish(Box<Finished>),
+    /// Look for executions that nobody reported. Asked for by a schedule.
+    Sweep {},
 }
 
-/// An event of
-/// <https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html>.
-#[derive(Debug, Clone, Deserialize)]
-pub struct ExecutionEnded {
-    pub(crate) detail: Detail,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Detail {
-    execution_arn: String,
-    status: String,
-    input: String,
-    start_date: i64,
-    stop_date: Option<i64>,
-    #[serde(default)]
-    error: Option<String>,
-}
-
-impl ExecutionEnded {
-    /// The outcome of such an execution: failed, with a reason for its kind of end. Nothing if the event is about an
-    /// execution without a submission.
-    pub(crate) fn finished(&self) -> Option<Finished> {
-        let Detail { execution_arn, status, input, start_date, stop_date, error } = &self.detail;
-        let input: Value = serde_json::from_str(input).ok()?;
-        let submission_id = serde_json::from_value(input.get("submissionId")?.clone()).ok()?;
-        let code = error.as_deref().and_then(FailureCode::from_name).filter(|code| code.fault() == Fault::Platform);
-        let message = match status.as_str() {
-            "ABORTED" => "Processing was stopped by an operator. There is nothing to change in the submission.",
-            "TIMED_OUT" => {
-                "Processing took longer than is allowed in all. The operators have been alerted; there is nothing to change in the submission."
-            }
-            _ => {
-                "Processing failed for a reason that is not the submission's. The operators have been alerted; there is nothing to change in the submission."
-            }
-        };
-        Some(Finished {
-            submission_id,
-            execution: execution_arn.clone(),
-            started_at: rfc3339(*start_date),
-            finished_at: rfc3339(stop_date.unwrap_or(*start_date)),
-            attempts: 1,
-            seconds: std::collections::BTreeMap::new(),
-            archive: None,
-            image: None,
-            training: None,
-            diagnosis: Some(Diagnosis {
-                code: code.unwrap_or(FailureCode::Internal),
-                fault: Fault::Platform,
-                step: None,
-                message: message.to_owned(),
-                detail: None,
-                log_tail: Vec::new(),
-                retry_after_seconds: None,
-            }),
-        })
-    }
-}
-
-/// Milliseconds since 1970 as RFC 3339.
-fn rfc3339(milliseconds: i64) -> String {
-    let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000);
-    at.ok().and_then(|at| at.format(&time::format_description::well_known::Rfc3339).ok()).unwrap_or_default()
+/// The outcome of an execution that did not come to one itself: failed, with a reason for its kind of end. Nothing if the
+/// execution is without a submission.
+pub(crate) fn finished(ended: &Ended) -> Option<Finished> {
+    let code = ended.error.as_deref().and_then(FailureCode::from_name).filter(|code| code.fault() == Fault::Platform);
+    let message = match ended.status.as_str() {
+        "ABORTED" => "Processing was stopped by an operator. There is nothing to change in the submission.",
+        "TIMED_OUT" => {
+            "Processing took longer than is allowed in all. The operators have been alerted; there is nothing to change in the submission."
+        }
+        _ => {
+            "Processing failed for a reason that is not the submission's. The operators have been alerted; there is nothing to change in the submission."
+        }
+    };
+    let rfc3339 = |at: time::OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
+    Some(Finished {
+        submission_id: ended.submission_id()?,
+        execution: ended.execution_arn.clone(),
+        started_at: rfc3339(ended.started_at()),
+        finished_at: rfc3339(ended.stopped_at()),
+        attempts: 1,
+        capacity_retries: 0,
+        seconds: std::collections::BTreeMap::new(),
+        archive: None,
+        image: None,
+        training: None,
+        diagnosis: Some(Diagnosis {
+            code: code.unwrap_or(FailureCode::Internal),
+            fault: Fault::Platform,
+            step: None,
+            message: message.to_owned(),
+            detail: None,
+            log_tail: Vec::new(),
+            links: Links::default(),
+            retry_after_seconds: None,
+        }),
+    })
 }
 
 #[cfg(test)]
@@ -116,7 +104,7 @@ mod tests {
         let Request::ExecutionEnded(ended) = event("ABORTED", r#"{"submissionId":"-kJ-nOos4KQaL3"}"#) else {
             panic!("it was taken for a step");
         };
-        let finished = ended.finished().unwrap();
+        let finished = finished(&ended.detail).unwrap();
         assert_eq!(
             (finished.started_at.as_str(), finished.finished_at.as_str()),
             ("2026-01-01T00:00:00Z", "2026-01-01T00:01:00.5Z")
@@ -124,13 +112,5 @@ mod tests {
         let diagnosis = finished.diagnosis.unwrap();
         assert_eq!((diagnosis.code, diagnosis.fault), (FailureCode::Internal, Fault::Platform));
         assert!(diagnosis.message.starts_with("Processing was stopped by an operator."));
-    }
-
-    #[test]
-    fn an_execution_without_a_submission_is_nobodys() {
-        for input in ["{}", "", r#"{"submissionId":"../x"}"#] {
-            let Request::ExecutionEnded(ended) = event("FAILED", input) else { panic!("it was taken for a step") };
-            assert!(ended.finished().is_none(), "{input}");
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! What a review says about an outcome. Pure.
 
 use serde_json::{Value, json};
+use shared::console::Console;
 use shared::outcome::{Outcome, Status};
 
 /// The score of a completed submission whose predictions nobody judges.
@@ -50,7 +51,13 @@ pub fn metadata(outcome: &Outcome, region: &str) -> Value {
     if let Some(image) = &outcome.image {
         metadata["imageDigest"] = json!(image.digest);
     }
+    if outcome.capacity_retries > 0 {
+        metadata["capacityRetries"] = json!(outcome.capacity_retries);
+    }
     if let Some(failure) = &outcome.failure {
+        if !failure.links.is_empty() {
+            metadata["private"]["links"] = json!(failure.links);
+        }
         metadata["failureCode"] = json!(failure.code);
         metadata["fault"] = json!(failure.fault);
         metadata["step"] = json!(failure.step);
@@ -74,7 +81,7 @@ pub fn public(outcome: &Outcome, region: &str) -> Value {
 }
 
 fn execution_url(execution: &str, region: &str) -> String {
-    format!("https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{execution}")
+    Console::of_region(region).execution(execution)
 }
 
 /// The five characters that mean something in HTML, as references.
@@ -103,7 +110,7 @@ mod tests {
             "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:02:00Z", "seconds": {"BuildImage": 3.5},
             "archive": {"bucket": "b", "key": "k", "versionId": "1", "sha256": "ff", "bytes": 1},
             "failure": {"code": "BuildFailed", "fault": "participant", "step": "BuildImage", "message": "It's broken.",
-                        "detail": "<script>", "logTail": ["a && b"]},
+                        "detail": "<script>", "logTail": ["a && b"], "links": {"build": "https://console/build"}},
         }))
         .unwrap()
     }
@@ -116,13 +123,14 @@ mod tests {
         assert_eq!(public["detail"], "&lt;script&gt;");
         assert_eq!(public["logTail"], json!(["a &amp;&amp; b"]));
         let text = public.to_string();
-        assert!(!text.contains("arn:x") && !text.contains("s3://"), "{text}");
+        assert!(!text.contains("arn:x") && !text.contains("s3://") && !text.contains("https://"), "{text}");
     }
 
     #[test]
     fn links_are_private() {
         let metadata = metadata(&rejected(), "eu-west-1");
         assert_eq!(metadata["private"]["archive"], "s3://b/k");
+        assert_eq!(metadata["private"]["links"], json!({"build": "https://console/build"}));
         assert!(metadata["private"]["executionUrl"].as_str().unwrap().ends_with("#/v2/executions/details/arn:x"));
     }
 

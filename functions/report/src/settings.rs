@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde_json::Value;
 use shared::settings::{SettingError, Variables};
@@ -14,10 +15,25 @@ pub struct Settings {
     pub stack_name: String,
     /// How outcomes are sent to the Submission API; absent where they are only stored.
     pub review: Option<ReviewSettings>,
+    /// What the sweep looks for.
+    pub sweep: SweepSettings,
     /// The Submission API.
     pub api: submission_api::Settings,
     /// `AUTH0_SECRET_ARN`: the secret with the API's credentials.
     pub secret_arn: String,
+}
+
+/// What the sweep looks for, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepSettings {
+    /// `STATE_MACHINE_ARN`: the state machine whose executions are looked at.
+    pub state_machine: String,
+    /// `STAGING_BUCKET`: where records are quarantined.
+    pub staging_bucket: String,
+    /// `REPORT_DEADLINE_MINUTES` [60]: how long after its end an execution has to be reported.
+    pub deadline: Duration,
+    /// `SWEEP_LOOK_BACK_HOURS` [48]: how long after its end an execution is still looked at.
+    pub look_back: Duration,
 }
 
 /// How outcomes are sent to the Submission API.
@@ -62,6 +78,12 @@ impl Settings {
             output_bucket: variables.required("OUTPUT_S3_BUCKET")?,
             stack_name: variables.required("STACK_NAME")?,
             review,
+            sweep: SweepSettings {
+                state_machine: variables.required("STATE_MACHINE_ARN")?,
+                staging_bucket: variables.required("STAGING_BUCKET")?,
+                deadline: Duration::from_mins(variables.or_default::<u32>("REPORT_DEADLINE_MINUTES", 60)?.into()),
+                look_back: Duration::from_hours(variables.or_default::<u32>("SWEEP_LOOK_BACK_HOURS", 48)?.into()),
+            },
             api: submission_api::Settings::read(variables)?,
             secret_arn: variables.required("AUTH0_SECRET_ARN")?,
         })
@@ -100,9 +122,11 @@ impl FromStr for Id {
 mod tests {
     use super::*;
 
-    const COMMON: [(&str, &str); 6] = [
+    const COMMON: [(&str, &str); 8] = [
         ("OUTPUT_S3_BUCKET", "models"),
         ("STACK_NAME", "mm"),
+        ("STATE_MACHINE_ARN", "arn:machine"),
+        ("STAGING_BUCKET", "staging"),
         ("AUTH0_SECRET_ARN", "arn"),
         ("SUBMISSION_API_URL", "https://api.example.org/v5"),
         ("AUTH0_URL", "https://auth.example.org"),

@@ -43,6 +43,24 @@ impl Store {
         let body = object.body.collect().await.map_err(|error| unreadable().caused_by(error))?;
         Ok(serde_json::from_slice(&body.into_bytes()).ok())
     }
+
+    /// How many objects of a bucket begin with this prefix, as far as so many pages of 1,000 objects tell.
+    pub(crate) async fn count(&self, bucket: &str, prefix: &str, pages: usize) -> Result<u32, Failure> {
+        let mut count = 0;
+        let mut next = None;
+        for _ in 0..pages {
+            let list = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).set_continuation_token(next);
+            let page = list.send().await.map_err(|error| {
+                Failure::new(FailureCode::Internal, format!("{prefix} could not be listed")).caused_by(error)
+            })?;
+            count += u32::try_from(page.contents().len()).unwrap_or_default();
+            next = page.next_continuation_token;
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(count)
+    }
 }
 
 fn key(submission: &SubmissionId) -> String {

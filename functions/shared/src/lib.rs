@@ -4,6 +4,9 @@
 //! client.
 
 pub mod aws;
+pub mod clean;
+pub mod console;
+pub mod execution;
 pub mod failure;
 pub mod id;
 pub mod metrics;

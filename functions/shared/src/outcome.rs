@@ -73,6 +73,29 @@ pub struct Training {
     pub billable_seconds: Option<u64>,
 }
 
+/// Where operators read more of a failure: addresses in AWS' consoles.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Links {
+    /// The build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// The training job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_job: Option<String>,
+    /// The build's or the job's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+impl Links {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A failure as people read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -92,6 +115,9 @@ pub struct Diagnosis {
     /// The last lines of the build's or training's log, cleaned and bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_tail: Vec<String>,
+    /// Where operators read more; not for participants.
+    #[serde(default, skip_serializing_if = "Links::is_empty")]
+    pub links: Links,
     /// Seconds after which the step is worth a new attempt; absent where none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u32>,
@@ -119,6 +145,9 @@ pub struct Outcome {
     pub training: Option<Training>,
     /// How many attempts the last step took, from 1.
     pub attempts: u32,
+    /// How many attempts at training found no machine.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub capacity_retries: u32,
     /// Seconds that each step took, by its name, waits between its retries included.
     #[serde(default)]
     pub seconds: BTreeMap<String, f64>,
@@ -132,4 +161,9 @@ pub struct Outcome {
     /// sent, and where none is to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands on references")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

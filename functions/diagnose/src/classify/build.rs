@@ -14,35 +14,66 @@ struct Cause {
     build: Build,
 }
 
-#[derive(Deserialize)]
+/// A build, as far as a diagnosis needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Build {
-    build_status: String,
+pub struct Build {
+    /// `PROJECT:UUID`.
     #[serde(default)]
-    phases: Vec<Phase>,
-    logs: Option<Logs>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Phase {
-    phase_type: String,
-    phase_status: Option<String>,
+    pub id: String,
+    /// Its ARN.
     #[serde(default)]
-    contexts: Vec<Context>,
+    pub arn: String,
+    /// Its status, such as `FAILED`.
+    pub build_status: String,
+    /// Its phases so far.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
+    /// Where its log is.
+    pub logs: Option<Logs>,
 }
 
-#[derive(Deserialize)]
+/// A phase of a build.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Context {
-    message: Option<String>,
+pub struct Phase {
+    /// Its name, such as `BUILD`.
+    pub phase_type: String,
+    /// How it ended, if it did.
+    pub phase_status: Option<String>,
+    /// What there is to say of it.
+    #[serde(default)]
+    pub contexts: Vec<Context>,
 }
 
-#[derive(Deserialize)]
+/// What there is to say of a phase.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Logs {
-    group_name: Option<String>,
-    stream_name: Option<String>,
+pub struct Context {
+    /// A sentence.
+    pub message: Option<String>,
+}
+
+/// Where a build's log is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Logs {
+    /// The log group.
+    pub group_name: Option<String>,
+    /// The log stream.
+    pub stream_name: Option<String>,
+}
+
+impl Build {
+    pub(super) fn log(&self) -> Option<LogStream> {
+        let logs = self.logs.clone()?;
+        Some(LogStream::Named { group: logs.group_name?, stream: logs.stream_name? })
+    }
+}
+
+/// The build that a cause describes.
+pub(super) fn in_cause(cause: &str) -> Option<Build> {
+    serde_json::from_str::<Cause>(cause).ok().map(|Cause { build }| build)
 }
 
 pub(super) fn classify(error: &StepError) -> Classification {
@@ -54,19 +85,26 @@ pub(super) fn classify(error: &StepError) -> Classification {
         .detail(error.cause.clone())
         .retry_after(120),
         // An answer that lacks what is read from it arrives as a QueryEvaluationError.
-        name if name.starts_with("CodeBuild.") || matches!(name, "States.Timeout" | "States.QueryEvaluationError") => {
+        name if name.starts_with("CodeBuild.")
+            || matches!(name, "States.Timeout" | "States.HeartbeatTimeout" | "States.QueryEvaluationError") =>
+        {
             Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT)
                 .detail(format!("{name}: {}", error.cause))
                 .retry_after(60)
         }
-        _ => match serde_json::from_str::<Cause>(&error.cause) {
-            Ok(Cause { build }) => failed(build),
-            Err(_) => unexpected(error),
-        },
+        _ => unexpected(error),
     }
 }
 
-fn failed(build: Build) -> Classification {
+/// What a participant is told of a build that failed at a known place of the Dockerfile.
+pub(super) fn failed_at(place: &str) -> String {
+    format!(
+        "The image did not build: in the Dockerfile, {place} failed. The last lines of the log show why; mend it, check it with `docker build --platform linux/amd64` and submit again."
+    )
+}
+
+/// What a build that failed means.
+pub(super) fn failed(build: &Build) -> Classification {
     let failing = build.phases.iter().find(|phase| {
         phase.phase_status.as_deref().is_some_and(|status| !matches!(status, "SUCCEEDED" | "IN_PROGRESS"))
     });
@@ -79,7 +117,7 @@ fn failed(build: Build) -> Classification {
     let classification = match (build.build_status.as_str(), phase) {
         ("FAILED", "BUILD") => Classification::new(
             FailureCode::BuildFailed,
-            "The image did not build. The last lines of the log show which line of the Dockerfile failed and why; mend it, check it with `docker build --platform linux/amd64` and submit again.",
+            "The image did not build. The last lines of the log show why; mend it, check it with `docker build --platform linux/amd64` and submit again.",
         ),
         ("TIMED_OUT", "QUEUED") => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry_after(60),
         ("TIMED_OUT", _) => Classification::new(
@@ -92,21 +130,24 @@ fn failed(build: Build) -> Classification {
         ),
         _ => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry_after(60),
     };
-    classification
-        .detail(said.join("; "))
-        .log(build.logs.and_then(|logs| Some(LogStream::Named { group: logs.group_name?, stream: logs.stream_name? })))
+    classification.detail(said.join("; "))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use shared::outcome::Step;
 
     use super::*;
+    use crate::classify::{Described, classify as classify_step};
 
-    fn failure(status: &str, phases: &Value) -> Classification {
+    fn failure(status: &str, phases: &Value) -> (Classification, Option<LogStream>) {
         let cause = json!({"Build": {"Id": "mm:1", "BuildStatus": status, "Phases": phases,
             "Logs": {"GroupName": "/aws/codebuild/mm", "StreamName": "1"}}});
-        classify(&StepError { error: "States.TaskFailed".to_owned(), cause: cause.to_string() })
+        let error = StepError { error: "States.TaskFailed".to_owned(), cause: cause.to_string() };
+        let described = error.described(Step::BuildImage);
+        let log = described.as_ref().and_then(Described::log);
+        (classify_step(Step::BuildImage, &error, described.as_ref()), log)
     }
 
     #[test]
@@ -118,7 +159,7 @@ mod tests {
             ("POST_BUILD", FailureCode::BuildServiceFault),
             ("DOWNLOAD_SOURCE", FailureCode::BuildServiceFault),
         ] {
-            let classification = failure(
+            let (classification, log) = failure(
                 "FAILED",
                 &json!([{"PhaseType": "SUBMITTED", "PhaseStatus": "SUCCEEDED"},
                         {"PhaseType": phase, "PhaseStatus": "FAILED", "Contexts": context},
@@ -126,16 +167,13 @@ mod tests {
             );
             assert_eq!(classification.code, code, "{phase}");
             assert_eq!(classification.detail.as_deref(), Some("exit status 1"));
-            assert_eq!(
-                classification.log,
-                Some(LogStream::Named { group: "/aws/codebuild/mm".to_owned(), stream: "1".to_owned() })
-            );
+            assert_eq!(log, Some(LogStream::Named { group: "/aws/codebuild/mm".to_owned(), stream: "1".to_owned() }));
         }
     }
 
     #[test]
     fn waiting_too_long_in_the_queue_is_not_the_builds_doing() {
-        let timed_out = |phase| failure("TIMED_OUT", &json!([{"PhaseType": phase, "PhaseStatus": "TIMED_OUT"}])).code;
+        let timed_out = |phase| failure("TIMED_OUT", &json!([{"PhaseType": phase, "PhaseStatus": "TIMED_OUT"}])).0.code;
         assert_eq!(timed_out("BUILD"), FailureCode::BuildTimedOut);
         assert_eq!(timed_out("QUEUED"), FailureCode::BuildServiceFault);
     }

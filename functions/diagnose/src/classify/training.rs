@@ -9,14 +9,28 @@ use super::{Classification, LogStream, StepError, unexpected};
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
 const SERVICE_FAULT: &str = "The model could not be trained because the training service failed. The operators have been alerted; there is nothing to change in the submission.";
 
-#[derive(Deserialize)]
+/// A training job, as far as a diagnosis needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Job {
-    training_job_name: Option<String>,
-    training_job_status: String,
-    secondary_status: Option<String>,
+pub struct TrainingJob {
+    /// Its name.
     #[serde(default)]
-    failure_reason: String,
+    pub training_job_name: String,
+    /// Its status, such as `Failed`.
+    pub training_job_status: String,
+    /// What it was doing, or why it was stopped.
+    pub secondary_status: Option<String>,
+    /// Why it failed.
+    #[serde(default)]
+    pub failure_reason: String,
+}
+
+impl TrainingJob {
+    pub(super) fn log(&self) -> Option<LogStream> {
+        let name = &self.training_job_name;
+        let prefix = format!("{name}/algo-1-");
+        (!name.is_empty()).then(|| LogStream::StartingWith { group: LOG_GROUP.to_owned(), prefix })
+    }
 }
 
 pub(super) fn classify(error: &StepError) -> Classification {
@@ -34,11 +48,10 @@ pub(super) fn classify(error: &StepError) -> Classification {
         // Whatever else SageMaker answers to CreateTrainingJob is a refused argument: the same again is refused again.
         name if name.starts_with("SageMaker.") => service_fault(error),
         // An answer that lacks what is read from it arrives as a QueryEvaluationError.
-        "States.Timeout" | "States.QueryEvaluationError" => service_fault(error).retry_after(60),
-        _ => match serde_json::from_str::<Job>(&error.cause) {
-            Ok(job) => failed(job),
-            Err(_) => unexpected(error),
-        },
+        "States.Timeout" | "States.HeartbeatTimeout" | "States.QueryEvaluationError" => {
+            service_fault(error).retry_after(60)
+        }
+        _ => unexpected(error),
     }
 }
 
@@ -47,7 +60,8 @@ fn service_fault(error: &StepError) -> Classification {
         .detail(format!("{}: {}", error.error, error.cause))
 }
 
-fn failed(job: Job) -> Classification {
+/// What a training job that failed means.
+pub(super) fn failed(job: &TrainingJob) -> Classification {
     let reason = job.failure_reason.as_str();
     let secondary = job.secondary_status.as_deref().unwrap_or_default();
     let says = |part: &str| reason.contains(part);
@@ -93,17 +107,16 @@ fn failed(job: Job) -> Classification {
             "The training program ended with an error. Its last lines show why; mend it, rehearse it on your own machine and submit again.",
         )
     };
-    classification.detail(job.failure_reason).log(
-        job.training_job_name
-            .map(|name| LogStream::StartingWith { group: LOG_GROUP.to_owned(), prefix: format!("{name}/algo-1-") }),
-    )
+    classification.detail(reason)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use shared::outcome::Step;
 
     use super::*;
+    use crate::classify::{Described, classify as classify_step};
 
     #[test]
     fn the_reason_and_the_secondary_status_tell_whose_fault_it_is() {
@@ -134,15 +147,20 @@ mod tests {
             ),
             ("Stopped", "MaxRuntimeExceeded", "", FailureCode::TrainingTimedOut, false),
             ("Stopped", "MaxWaitTimeExceeded", "", FailureCode::CapacityUnavailable, true),
+            ("Stopped", "Interrupted", "", FailureCode::CapacityUnavailable, true),
             ("Stopped", "Stopped", "", FailureCode::TrainingServiceFault, false),
         ] {
             let cause = json!({"TrainingJobName": "x-0-1", "TrainingJobStatus": status, "SecondaryStatus": secondary, "FailureReason": reason});
-            let classification =
-                classify(&StepError { error: "States.TaskFailed".to_owned(), cause: cause.to_string() });
+            let error = StepError { error: "States.TaskFailed".to_owned(), cause: cause.to_string() };
+            let described = error.described(Step::TrainModel);
+            let classification = classify_step(Step::TrainModel, &error, described.as_ref());
             assert_eq!(classification.code, code, "{reason} {secondary}");
             assert_eq!(classification.retry_after_seconds.is_some(), retried, "{reason} {secondary}");
             let prefix = "x-0-1/algo-1-".to_owned();
-            assert_eq!(classification.log, Some(LogStream::StartingWith { group: LOG_GROUP.to_owned(), prefix }));
+            assert_eq!(
+                described.and_then(|job: Described| job.log()),
+                Some(LogStream::StartingWith { group: LOG_GROUP.to_owned(), prefix })
+            );
         }
     }
 

@@ -28,6 +28,28 @@ struct Kept {
     reviews: Vec<Value>,
     /// Answers calls of the Submission API with this status instead.
     broken: Option<u16>,
+    /// What DescribeExecution answers for each execution, which ListExecutions lists.
+    executions: Vec<Value>,
+    /// Keys of the objects in the staging bucket.
+    staged: Vec<&'static str>,
+}
+
+/// One page of an answer of ListObjectsV2 for each object.
+fn listing(staged: &[&str], target: &str) -> String {
+    let query = |name: &str| {
+        let value = target.split(['?', '&']).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+        value.map(|value| value.replace("%2F", "/"))
+    };
+    let prefix = query("prefix").unwrap();
+    let keys: Vec<&&str> = staged.iter().filter(|key| key.starts_with(&prefix)).collect();
+    let at: usize = query("continuation-token").map_or(0, |token| token.parse().unwrap());
+    let contents = keys.get(at).map_or(String::new(), |key| format!("<Contents><Key>{key}</Key></Contents>"));
+    let next = if at + 1 < keys.len() {
+        format!("<NextContinuationToken>{}</NextContinuationToken>", at + 1)
+    } else {
+        String::new()
+    };
+    format!("<ListBucketResult>{contents}{next}</ListBucketResult>")
 }
 
 async fn world(kept: &Arc<Mutex<Kept>>) -> Server {
@@ -39,6 +61,19 @@ async fn world(kept: &Arc<Mutex<Kept>>) -> Server {
         let json = |value: &Value| Reply::status(200, value.to_string());
         let written = || serde_json::from_slice::<Value>(&request.body).unwrap();
         match (method, path) {
+            ("POST", "/") if request.body.starts_with(b"{\"stateMachineArn\"") => {
+                let asked = written();
+                assert_eq!(asked["stateMachineArn"], "arn:machine");
+                // One execution a page.
+                let at: usize = asked["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+                let more = (at + 1 < kept.executions.len()).then(|| (at + 1).to_string());
+                json(&json!({"executions": kept.executions.get(at).into_iter().collect::<Vec<_>>(), "nextToken": more}))
+            }
+            ("POST", "/") if request.body.starts_with(b"{\"executionArn\"") => {
+                let asked = written()["executionArn"].clone();
+                json(kept.executions.iter().find(|execution| execution["executionArn"] == asked).unwrap())
+            }
+            ("GET", "/staging/") => Reply::status(200, listing(&kept.staged, target)),
             ("POST", "/") => json(&json!({"SecretString": r#"{"AUTH0_CLIENT_ID":"me","AUTH0_CLIENT_SECRET":"s"}"#})),
             ("POST", "/token") => json(&json!({"access_token": "t", "expires_in": 3600})),
             ("PUT", OUTCOME) => {
@@ -87,6 +122,8 @@ fn deps(server: &Server, review: &[(&str, &str)]) -> Deps {
     let common = [
         ("OUTPUT_S3_BUCKET", "models"),
         ("STACK_NAME", "mm"),
+        ("STATE_MACHINE_ARN", "arn:machine"),
+        ("STAGING_BUCKET", "staging"),
         ("AUTH0_SECRET_ARN", "arn:secret"),
         ("SUBMISSION_API_URL", server.url.as_str()),
         ("AUTH0_URL", token.as_str()),
@@ -107,10 +144,18 @@ fn deps(server: &Server, review: &[(&str, &str)]) -> Deps {
         .region(Region::new("us-east-1"))
         .endpoint_url(&server.url)
         .build();
+    let sfn = aws_sdk_sfn::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(Credentials::for_tests())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(&server.url)
+        .retry_config(aws_sdk_sfn::config::retry::RetryConfig::disabled())
+        .build();
     Deps::new(
         settings,
         "us-east-1".to_owned(),
         aws_sdk_s3::Client::from_conf(s3),
+        aws_sdk_sfn::Client::from_conf(sfn),
         aws_sdk_secretsmanager::Client::from_conf(secrets),
     )
 }
@@ -282,4 +327,80 @@ async fn without_a_review_type_outcomes_are_stored_only() {
         server.requests().iter().map(|request| request.line.split('?').next().unwrap()).collect::<Vec<_>>(),
         [format!("PUT {OUTCOME}")]
     );
+}
+
+/// An execution that was started two minutes before it ended, `minutes` ago.
+fn execution(arn: &str, status: &str, minutes: u32, output: Option<&Value>) -> Value {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let stopped = now - 60 * u64::from(minutes);
+    let mut execution = json!({"executionArn": arn, "stateMachineArn": "arn:machine", "name": arn, "status": status,
+        "startDate": stopped - 120, "input": json!({"submissionId": ID}).to_string(),
+        "output": output.map(ToString::to_string)});
+    if status != "RUNNING" {
+        execution["stopDate"] = json!(stopped);
+    }
+    execution
+}
+
+async fn sweep(deps: &Deps) -> Value {
+    handle(request(json!({"action": "sweep"})), deps).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_sweep_reports_what_nobody_reported_and_only_once() {
+    for status in ["ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"] {
+        let kept = Arc::new(Mutex::new(Kept {
+            executions: vec![
+                execution("arn:running", "RUNNING", 600, None),
+                execution("arn:recent", "FAILED", 10, None),
+                execution("arn:e", status, 90, None),
+                execution("arn:long-ago", "FAILED", 3 * 24 * 60, None),
+            ],
+            ..Kept::default()
+        }));
+        let server = world(&kept).await;
+        let deps = deps(&server, &V5);
+        assert_eq!(sweep(&deps).await, json!({"checked": 1, "unreported": 1, "reported": 1}), "{status}");
+        assert_eq!(kept.lock().unwrap().reviews[0]["metadata"]["private"]["execution"], "arn:e");
+        let reviews = kept.lock().unwrap().reviews.clone();
+        assert_eq!(sweep(&deps).await, json!({"checked": 1, "unreported": 0, "reported": 0}));
+        assert_eq!(kept.lock().unwrap().reviews, reviews);
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_sends_the_outcome_that_an_execution_came_to() {
+    let own = json!({"submissionId": ID, "status": "completed", "attempts": 1, "execution": "arn:e", "seconds": {},
+        "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:02:00Z"});
+    let kept = Arc::new(Mutex::new(Kept {
+        executions: vec![execution("arn:e", "SUCCEEDED", 90, Some(&own))],
+        ..Kept::default()
+    }));
+    let server = world(&kept).await;
+    assert_eq!(sweep(&deps(&server, &V5)).await["reported"], 1);
+    assert_eq!(kept.lock().unwrap().reviews[0]["score"], 100.0);
+}
+
+#[tokio::test]
+async fn an_execution_that_cannot_be_reported_keeps_no_other_from_it() {
+    let kept = Arc::new(Mutex::new(Kept {
+        executions: vec![execution("arn:a", "FAILED", 90, None), execution("arn:b", "FAILED", 90, None)],
+        broken: Some(503),
+        ..Kept::default()
+    }));
+    let server = world(&kept).await;
+    let deps = deps(&server, &V5);
+    assert_eq!(sweep(&deps).await, json!({"checked": 2, "unreported": 2, "reported": 0}));
+}
+
+#[tokio::test]
+async fn a_sweep_counts_what_waits_in_the_staging_bucket_page_by_page() {
+    let kept = Arc::new(Mutex::new(Kept {
+        staged: vec!["quarantine/t/0/1.json", "quarantine/t/0/2.json", "aws/lambda/x", "submissions/x"],
+        ..Kept::default()
+    }));
+    let server = world(&kept).await;
+    sweep(&deps(&server, &[])).await;
+    let lists = server.requests().into_iter().filter(|request| request.line.starts_with("GET /staging/")).count();
+    assert_eq!(lists, 3);
 }

@@ -1,0 +1,131 @@
+//! Asking CodeBuild about builds, and stopping them.
+
+use aws_sdk_codebuild::Client;
+use aws_sdk_codebuild::error::DisplayErrorContext;
+use aws_sdk_codebuild::types;
+use shared::AwsSafeId;
+use time::OffsetDateTime;
+
+use crate::classify::{Build, Context, Logs, Phase};
+
+/// Pages of builds that are looked through, newest first, 100 builds each.
+const PAGES: usize = 5;
+
+/// The builds of one project.
+#[derive(Debug, Clone)]
+pub(crate) struct Builds {
+    client: Client,
+    project: String,
+}
+
+impl Builds {
+    pub(crate) fn new(client: Client, project: String) -> Self {
+        Self { client, project }
+    }
+
+    /// A build by its id. The text of an error names the call that failed.
+    pub(crate) async fn describe(&self, id: &str) -> Result<Option<Build>, String> {
+        Ok(self.get(vec![id.to_owned()]).await?.first().map(Build::from))
+    }
+
+    /// The submission's newest build.
+    pub(crate) async fn newest(&self, submission: &AwsSafeId) -> Result<Option<Build>, String> {
+        let mut next = None;
+        for _ in 0..PAGES {
+            let (ids, token) = self.page(next).await?;
+            let builds = self.get(ids).await?;
+            if let Some(build) = builds.iter().find(|build| is_of(build, submission)) {
+                return Ok(Some(build.into()));
+            }
+            next = token;
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stops the submission's builds that are running and were started before `before`; gives their ids.
+    pub(crate) async fn stop(&self, submission: &AwsSafeId, before: OffsetDateTime) -> Result<Vec<String>, String> {
+        let mut stopped = Vec::new();
+        let mut next = None;
+        for _ in 0..PAGES {
+            let (ids, token) = self.page(next).await?;
+            for build in self.get(ids).await? {
+                let started = build.start_time().map_or(i64::MIN, aws_sdk_codebuild::primitives::DateTime::secs);
+                let runs = build.build_status() == Some(&types::StatusType::InProgress);
+                if let Some(id) = build.id().filter(|_| runs && started <= before.unix_timestamp())
+                    && is_of(&build, submission)
+                {
+                    // One that has ended meanwhile answers as well.
+                    self.client.stop_build().id(id).send().await.map_err(|error| failed("StopBuild", &error))?;
+                    stopped.push(id.to_owned());
+                }
+            }
+            next = token;
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(stopped)
+    }
+
+    async fn page(&self, next: Option<String>) -> Result<(Vec<String>, Option<String>), String> {
+        let call = self
+            .client
+            .list_builds_for_project()
+            .project_name(&self.project)
+            .sort_order(types::SortOrderType::Descending)
+            .set_next_token(next);
+        let page = call.send().await.map_err(|error| failed("ListBuildsForProject", &error))?;
+        Ok((page.ids.unwrap_or_default(), page.next_token))
+    }
+
+    /// The builds of these ids, in their order.
+    async fn get(&self, ids: Vec<String>) -> Result<Vec<types::Build>, String> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = self.client.batch_get_builds().set_ids(Some(ids.clone()));
+        let mut builds =
+            call.send().await.map_err(|error| failed("BatchGetBuilds", &error))?.builds.unwrap_or_default();
+        builds.sort_by_key(|build| ids.iter().position(|id| Some(id.as_str()) == build.id()));
+        Ok(builds)
+    }
+}
+
+fn failed<E: std::error::Error>(call: &str, error: &E) -> String {
+    format!("{call}: {}", DisplayErrorContext(error))
+}
+
+/// Whether a build is this submission's: the repository that its image goes to bears the submission's name.
+fn is_of(build: &types::Build, submission: &AwsSafeId) -> bool {
+    let variables = build.environment().map(types::ProjectEnvironment::environment_variables).unwrap_or_default();
+    variables.iter().any(|variable| {
+        variable.name() == "IMAGE_REPOSITORY_URI" && variable.value().rsplit('/').next() == Some(submission.as_str())
+    })
+}
+
+impl From<&types::Build> for Build {
+    fn from(build: &types::Build) -> Self {
+        let phase = |phase: &types::BuildPhase| Phase {
+            phase_type: phase.phase_type().map(|name| name.as_str().to_owned()).unwrap_or_default(),
+            phase_status: phase.phase_status().map(|status| status.as_str().to_owned()),
+            contexts: phase
+                .contexts()
+                .iter()
+                .map(|context| Context { message: context.message().map(str::to_owned) })
+                .collect(),
+        };
+        Self {
+            id: build.id().unwrap_or_default().to_owned(),
+            arn: build.arn().unwrap_or_default().to_owned(),
+            build_status: build.build_status().map(|status| status.as_str().to_owned()).unwrap_or_default(),
+            phases: build.phases().iter().map(phase).collect(),
+            logs: build.logs().map(|logs| Logs {
+                group_name: logs.group_name().map(str::to_owned),
+                stream_name: logs.stream_name().map(str::to_owned),
+            }),
+        }
+    }
+}
