@@ -28,13 +28,13 @@ struct Kept {
     reviews: Vec<Value>,
     /// Answers calls of the Submission API with this status instead.
     broken: Option<u16>,
-    /// What DescribeExecution answers for each execution, which ListExecutions lists.
+    /// The descriptions of the executions that there are.
     executions: Vec<Value>,
     /// Keys of the objects in the staging bucket.
     staged: Vec<&'static str>,
 }
 
-/// One page of an answer of ListObjectsV2 for each object.
+/// A page of a listing of objects, one object each.
 fn listing(staged: &[&str], target: &str) -> String {
     let query = |name: &str| {
         let value = target.split(['?', '&']).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
