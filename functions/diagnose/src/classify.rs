@@ -75,7 +75,7 @@ pub enum Described {
 }
 
 impl Described {
-    /// Whether it failed, and for what there is to know of it says why.
+    /// Whether it ended otherwise than well.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         match self {

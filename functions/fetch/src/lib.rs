@@ -90,7 +90,7 @@ pub async fn handle(event: Value, deps: &Deps) -> Result<Fetched, Failure> {
         failure.log();
         failure
     })?;
-    let span = tracing::info_span!("fetch", %submission_id);
+    let span = tracing::info_span!("fetch", submissionId = %submission_id);
     let work = async {
         fetch(submission_id, deps).await.inspect_err(Failure::log).inspect(|fetched| {
             tracing::info!(bytes = fetched.archive.bytes, sha256 = fetched.archive.sha256, "the archive is staged");

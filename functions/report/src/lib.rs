@@ -74,7 +74,11 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Value, Failure> {
         || tracing::info_span!("report"),
         |submission| tracing::info_span!("report", submissionId = %submission),
     );
-    answer(request, deps).instrument(span.clone()).await.inspect_err(|failure| span.in_scope(|| failure.log()))
+    // Boxed: the compiler limits how deep futures are nested.
+    Box::pin(answer(request, deps))
+        .instrument(span.clone())
+        .await
+        .inspect_err(|failure| span.in_scope(|| failure.log()))
 }
 
 async fn answer(request: Request, deps: &Deps) -> Result<Value, Failure> {
@@ -84,7 +88,7 @@ async fn answer(request: Request, deps: &Deps) -> Result<Value, Failure> {
             None
         }
         Request::Step(Step::Finish(finished)) => Some(report(compose(*finished), deps).await?),
-        Request::Step(Step::Sweep {}) => return sweep::sweep(deps).await,
+        Request::Step(Step::Sweep {}) => return Box::pin(sweep::sweep(deps)).await,
         Request::ExecutionEnded(ended) => execution_ended(&ended.detail, None, deps).await?,
     };
     serde_json::to_value(outcome)

@@ -19,7 +19,7 @@ const EXECUTION_PAGES: usize = 20;
 /// Pages of objects that are counted, 1,000 objects each.
 const OBJECT_PAGES: usize = 20;
 /// How long executions are looked through: the next sweep goes on with what is left.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// The longest that an execution runs, as the state machine has it.
 const LONGEST_EXECUTION: Duration = Duration::from_hours(14 * 24);
 
@@ -142,8 +142,8 @@ mod tests {
         let settings = SweepSettings {
             state_machine: "arn".to_owned(),
             staging_bucket: "staging".to_owned(),
-            deadline: Duration::from_secs(3600),
-            look_back: Duration::from_secs(7200),
+            deadline: Duration::from_hours(1),
+            look_back: Duration::from_hours(2),
         };
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(10_000);
         let ended = |at: Option<i64>| {

@@ -378,7 +378,7 @@ async fn each_record_for_us_has_one_log_line_that_says_nothing_of_its_value() {
         .filter(|fields| fields["outcome"].is_string())
         .map(|fields| {
             assert_eq!((&fields["topic"], &fields["partition"]), (&json!(TOPIC), &json!(0)));
-            let what = fields.get("submission_id").unwrap_or(&fields["reason"]).as_str().unwrap();
+            let what = fields.get("submissionId").unwrap_or(&fields["reason"]).as_str().unwrap();
             format!("{} {} {what}", fields["offset"], fields["outcome"].as_str().unwrap())
         })
         .collect();

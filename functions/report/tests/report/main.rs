@@ -28,13 +28,13 @@ struct Kept {
     reviews: Vec<Value>,
     /// Answers calls of the Submission API with this status instead.
     broken: Option<u16>,
-    /// What DescribeExecution answers for each execution, which ListExecutions lists.
+    /// The descriptions of the executions that there are.
     executions: Vec<Value>,
     /// Keys of the objects in the staging bucket.
     staged: Vec<&'static str>,
 }
 
-/// One page of an answer of ListObjectsV2 for each object.
+/// A page of a listing of objects, one object each.
 fn listing(staged: &[&str], target: &str) -> String {
     let query = |name: &str| {
         let value = target.split(['?', '&']).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
@@ -403,4 +403,102 @@ async fn a_sweep_counts_what_waits_in_the_staging_bucket_page_by_page() {
     sweep(&deps(&server, &[])).await;
     let lists = server.requests().into_iter().filter(|request| request.line.starts_with("GET /staging/")).count();
     assert_eq!(lists, 3);
+}
+
+/// The requests for tokens, secrets and S3 apart: line, and body as JSON where it is.
+fn api_calls(server: &Server) -> Vec<(String, Value)> {
+    let others = ["POST /token", "PUT /models", "GET /models"];
+    let requests = server
+        .requests()
+        .into_iter()
+        .filter(|request| request.line != "POST /" && !others.iter().any(|other| request.line.starts_with(other)));
+    requests
+        .map(|request| {
+            assert_eq!(request.header("authorization"), Some("Bearer t"), "{}", request.line);
+            (request.line.clone(), serde_json::from_slice(&request.body).unwrap_or(Value::Null))
+        })
+        .collect()
+}
+
+/// What a review of a completed submission says, private parts apart.
+fn metadata_of_completed() -> Value {
+    json!({
+        "testType": "provisional", "status": "completed", "attempts": 1, "seconds": {"TrainModel": 2.5},
+        "message": "The model was trained and stored.", "imageDigest": "sha256:0",
+        "private": {"execution": "arn:e", "archive": null, "image": "r/x:latest", "trainingJob": "x-0-1",
+            "model": "s3://models/x/model.tar.gz",
+            "executionUrl": "https://us-east-1.console.aws.amazon.com/states/home?region=us-east-1#/v2/executions/details/arn:e"},
+    })
+}
+
+#[tokio::test]
+async fn each_call_of_version_5_has_exactly_these_parameters() {
+    let kept = Arc::default();
+    let server = world(&kept).await;
+    let deps = deps(&server, &V5);
+    handle(start(), &deps).await.unwrap();
+    handle(finish(&Value::Null), &deps).await.unwrap();
+    let looked_up = format!("GET /reviews?submissionId={ID}&typeId=type&perPage=100");
+    let common = |status: &str, metadata: Value| {
+        json!({"typeId": "type", "reviewerId": "reviewer", "submissionId": ID,
+        "scoreCardId": 30_001_852, "status": status, "metadata": metadata})
+    };
+    let mut queued = common(
+        "queued",
+        json!({"testType": "provisional", "status": "processing",
+        "private": {"execution": "arn:e", "executionUrl": metadata_of_completed()["private"]["executionUrl"]}}),
+    );
+    queued["score"] = json!(0.0);
+    let mut completed = common("completed", metadata_of_completed());
+    completed["score"] = json!(100.0);
+    completed["reviewedDate"] = json!("2026-01-01T00:02:00Z");
+    assert_eq!(
+        api_calls(&server),
+        [
+            (looked_up.clone(), Value::Null),
+            ("POST /reviews".to_owned(), queued),
+            (format!("GET {ARTIFACTS}"), Value::Null),
+            (format!("POST {ARTIFACTS}"), Value::Null),
+            (format!("POST {ARTIFACTS}"), Value::Null),
+            (looked_up, Value::Null),
+            ("PATCH /reviews/r1".to_owned(), completed),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn each_call_of_version_6_has_exactly_these_parameters() {
+    let kept = Arc::default();
+    let server = world(&kept).await;
+    let deps = deps(&server, &V6);
+    handle(finish(&Value::Null), &deps).await.unwrap();
+    let summation = json!({"submissionId": ID, "aggregateScore": 100.0, "isPassing": true, "isProvisional": true,
+        "metadata": metadata_of_completed(), "reviewedDate": "2026-01-01T00:02:00Z"});
+    assert_eq!(
+        api_calls(&server)[3..],
+        [
+            (format!("GET /reviewSummations?submissionId={ID}&provisional=true&metadata=true"), Value::Null),
+            ("POST /reviewSummations".to_owned(), summation),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn artifacts_are_sent_as_a_file_in_the_versions_field() {
+    for (version, field) in [(&V5[..], "artifact"), (&V6[..], "file")] {
+        let kept = Arc::default();
+        let server = world(&kept).await;
+        handle(finish(&Value::Null), &deps(&server, version)).await.unwrap();
+        let uploads: Vec<String> = server
+            .requests()
+            .into_iter()
+            .filter(|request| request.line == format!("POST {ARTIFACTS}"))
+            .map(|request| String::from_utf8_lossy(&request.body).into_owned())
+            .collect();
+        assert_eq!(uploads.len(), 2);
+        for (upload, name) in uploads.iter().zip(["outcome-20260101T000200Z", "outcome-20260101T000200Z-internal"]) {
+            let part = format!("form-data; name=\"{field}\"; filename=\"{name}\"\r\n\r\nPK");
+            assert!(upload.contains(&part), "{upload}");
+        }
+    }
 }
