@@ -72,22 +72,15 @@ impl Bench {
         };
         stack.spawn_worker(stack.deployed.build_activity.clone(), build);
         stack.spawn_worker(stack.deployed.train_activity.clone(), train);
+        // Longer than a test may take is the least that the template allows.
+        set_variable(&stack, "report", "REPORT_DEADLINE_MINUTES", "0").await?;
         Ok(Self { stack, faults, running, _emulated: emulated })
     }
 
     /// Has the functions start anew, without a token and the secret that it is asked for with.
     pub(crate) async fn cold_start(&self) -> Result<()> {
-        let lambda = &self.stack.clients.lambda;
         for function in ["fetch", "report"] {
-            let name = format!("{}-{function}", local::deploy::STACK);
-            let configuration = lambda.get_function_configuration().function_name(&name).send().await?;
-            let variables = configuration.environment.and_then(|environment| environment.variables);
-            let environment = aws_sdk_lambda::types::Environment::builder()
-                .set_variables(variables)
-                .variables("COLD_START", uuid::Uuid::new_v4().to_string())
-                .build();
-            let update = lambda.update_function_configuration().function_name(&name).environment(environment);
-            update.send().await.context("changing a function")?;
+            set_variable(&self.stack, function, "COLD_START", &uuid::Uuid::new_v4().to_string()).await?;
         }
         Ok(())
     }
@@ -172,6 +165,20 @@ impl Bench {
         }
         bail!("still running: {left}")
     }
+}
+
+/// Sets a variable of a function's environment, whose processes then start anew.
+async fn set_variable(stack: &Stack, function: &str, name: &str, value: &str) -> Result<()> {
+    let lambda = &stack.clients.lambda;
+    let function = format!("{}-{function}", local::deploy::STACK);
+    let configuration = lambda.get_function_configuration().function_name(&function).send().await?;
+    let environment = aws_sdk_lambda::types::Environment::builder()
+        .set_variables(configuration.environment.and_then(|environment| environment.variables))
+        .variables(name, value)
+        .build();
+    let update = lambda.update_function_configuration().function_name(&function).environment(environment);
+    update.send().await.with_context(|| format!("setting {name} of {function}"))?;
+    Ok(())
 }
 
 /// The emulator's own faults, in the format of

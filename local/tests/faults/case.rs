@@ -159,6 +159,7 @@ fn is_representative(call: Call, kind: Kind, times: Times) -> bool {
     matches!(
         (call, kind, times),
         (Call::Token, Kind::ServerError, Times::Once)
+            | (Call::Token, Kind::Reset, Times::ForEver)
             | (Call::Submission, Kind::Throttled, Times::ForEver)
             | (Call::Download, Kind::Reset, Times::Once)
             | (Call::StageArchive, Kind::ServerError, Times::Once)
