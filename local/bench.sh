@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures the functions as they are deployed: sizes, intake against Node.js, fetch on large archives. The table goes to the
+# Measures the functions as they are deployed: sizes, intake against Node.js, fetch on large archives, judging against scipy
+# and scikit-learn. The table goes to the
 # standard output (--json: JSON), progress to the standard error. Status 0 says that all was measured, not that goals are met.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +17,7 @@ if ! command -v npm >/dev/null || [ "$(node --version | sed 's/v\([0-9]*\).*/\1/
   fail "install Node.js 20 with npm from https://nodejs.org (intake is measured against it) and run this again"
 fi
 
+local/setup.sh bench
 commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
 memory=$(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo)
 method="$(nproc) cores, $memory of memory; $(rustc --version | cut -d' ' -f1-2), Node.js $(node --version); commit $commit"
@@ -41,4 +43,6 @@ say "measuring intake against Node.js (about a minute)"
 run python3 functions/intake/bench/bench.py --json --intake "$work/intake/bootstrap" >>"$figures"
 say "measuring fetch on archives of 500 and 250 MB (about a minute)"
 run python3 functions/fetch/bench/bench.py --json --fetch "$work/fetch/bootstrap" >>"$figures"
+say "measuring judging against scipy and scikit-learn (some minutes)"
+run .local/bench/bin/python functions/scoring/bench/bench.py --json >>"$figures"
 python3 local/bench/figures.py --method "$method" "$@" <"$figures"

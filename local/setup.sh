@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the local stack needs and this machine lacks. Run again, it finds everything in place.
+# Installs what the local stack needs and this machine lacks, with `bench` what benchmarks need beside. Run again, it finds
+# everything in place.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -48,3 +49,5 @@ if ! docker info >/dev/null 2>&1 && ! { command -v podman && command -v runc; } 
 fi
 tools emulator
 tools tools
+# Only benchmarks need their peers.
+if [ "${1-}" = bench ]; then tools bench; fi

@@ -34,7 +34,8 @@ impl TrainingJob {
 }
 
 pub(super) fn classify(error: &StepError) -> Classification {
-    let throttled = error.cause.contains("Throttling") || error.cause.contains("Rate exceeded");
+    // CreateTrainingJob's refusals and the service's troubles come under one name; the cause has the HTTP status.
+    let passes = ["Throttling", "Rate exceeded", "Status Code: 5"].iter().any(|sign| error.cause.contains(sign));
     match error.error.as_str() {
         "SageMaker.ResourceLimitExceededException" => Classification::new(
             FailureCode::QuotaExceeded,
@@ -42,7 +43,7 @@ pub(super) fn classify(error: &StepError) -> Classification {
         )
         .detail(error.cause.clone())
         .retry_after(300),
-        name if name.starts_with("SageMaker.") && (throttled || name != "SageMaker.AmazonSageMakerException") => {
+        name if name.starts_with("SageMaker.") && (passes || name != "SageMaker.AmazonSageMakerException") => {
             service_fault(error).retry_after(60)
         }
         // Whatever else SageMaker answers to CreateTrainingJob is a refused argument: the same again is refused again.
@@ -170,6 +171,7 @@ mod tests {
             classify(&StepError { error: "SageMaker.AmazonSageMakerException".to_owned(), cause: cause.to_owned() })
         };
         assert_eq!(refused("ThrottlingException: Rate exceeded").retry_after_seconds, Some(60));
+        assert_eq!(refused("(Status Code: 503; Error Code: ServiceUnavailable)").retry_after_seconds, Some(60));
         assert_eq!(refused("ValidationException: 1 validation error").retry_after_seconds, None);
     }
 }
