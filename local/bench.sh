@@ -23,7 +23,7 @@ say "$method"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-functions=(intake fetch diagnose report)
+functions=(intake fetch diagnose report score submit)
 # What make sets for quick builds is not what is deployed.
 unset "${!CARGO_PROFILE_RELEASE_@}"
 for function in "${functions[@]}"; do
