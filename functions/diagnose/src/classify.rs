@@ -1,6 +1,7 @@
 //! What the error of a failed step means: the error's name and cause in, a failure code out. Pure.
 
 mod build;
+mod scoring;
 mod training;
 
 use std::borrow::Cow;
@@ -96,6 +97,8 @@ pub fn classify(step: Step, error: &StepError) -> Classification {
         )
         .detail(format!("{}: {}", error.error, error.cause)),
         Step::TrainModel => training::classify(error),
+        Step::ReadChallenge => unexpected(error),
+        Step::ScoreSubmission => scoring::classify(error),
     }
 }
 

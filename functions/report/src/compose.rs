@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use shared::outcome::{Archive, Diagnosis, Image, Outcome, Status, Training};
+use shared::outcome::{Archive, Diagnosis, Image, Outcome, Scores, Status, Training};
 use shared::{Fault, SubmissionId};
 
 /// What an execution knows when it is through with a submission.
@@ -27,6 +27,9 @@ pub struct Finished {
     pub image: Option<Image>,
     /// The training job, once it completed.
     pub training: Option<Training>,
+    /// How its predictions were judged, where the challenge is scored.
+    #[serde(default)]
+    pub scores: Option<Scores>,
     /// Why a step failed for good.
     pub diagnosis: Option<Diagnosis>,
 }
@@ -47,6 +50,7 @@ pub fn compose(finished: Finished) -> Outcome {
         archive: finished.archive,
         image: finished.image,
         training: finished.training,
+        scores: finished.scores,
         attempts: finished.attempts,
         seconds: finished.seconds,
         execution: finished.execution,

@@ -77,6 +77,7 @@ impl ExecutionEnded {
             archive: None,
             image: None,
             training: None,
+            scores: None,
             diagnosis: Some(Diagnosis {
                 code: code.unwrap_or(FailureCode::Internal),
                 fault: Fault::Platform,

@@ -11,9 +11,11 @@ mod evidence;
 
 use std::sync::Arc;
 
-use scoring::originality::{self, Rules, Subject};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use scoring::originality::{self, Originality, Rules, Subject};
 use scoring::stored::{aligned_from_bytes, sorted_from_bytes};
 use serde_json::{Value, json};
+use shared::records::Part;
 use shared::{Failure, FailureCode, SubmissionId};
 
 use crate::prepare::{aligned_key, sorted_key};
@@ -21,6 +23,11 @@ use crate::request::Job;
 use crate::table::Prepared;
 use crate::{Deps, fault};
 use evidence::{Ahead, Fetched, Wanted};
+
+/// How many later submissions are judged again at once.
+const AT_ONCE: usize = 4;
+/// How many offenders a written judgement names.
+const MAX_OFFENDERS: usize = 100;
 
 /// Judges the originality of a submission, and again that of later ones which it is close to.
 pub(crate) async fn originality(job: &Job, deps: &Deps) -> Result<Value, Failure> {
@@ -30,20 +37,27 @@ pub(crate) async fn originality(job: &Job, deps: &Deps) -> Result<Value, Failure
     let subject = round.iter().position(|prepared| prepared.entry.submission == id);
     let subject = subject.ok_or_else(|| fault(format!("Submission {id} is not prepared.")))?;
     let judged = judge(job, &rules, &round, subject, deps).await?;
-    for later in affected(&rules, &round, subject)? {
+    let again = stream::iter(affected(&rules, &round, subject)?).map(async |later| {
         let submission_id = round[later].entry.submission.as_str();
         match judge(job, &rules, &round, later, deps).await {
             Ok(again) => {
                 let original = again["original"].as_bool();
-                tracing::info!(submission_id, original, "judged again, because an earlier submission came in late");
+                tracing::info!(
+                    submission_id,
+                    original,
+                    "a later submission that is close is judged in sight of this one"
+                );
+                Ok(())
             }
             // Whoever removed its record wants no judgement on it.
             Err(failure) if failure.code == FailureCode::SubmissionNotFound => {
                 tracing::warn!(submission_id, "not judged again: it has no record");
+                Ok(())
             }
-            Err(failure) => return Err(failure),
+            Err(failure) => Err(failure),
         }
-    }
+    });
+    again.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     Ok(judged)
 }
 
@@ -59,7 +73,7 @@ fn affected(rules: &Rules, round: &[Prepared], subject: usize) -> Result<Vec<usi
     Ok(affected)
 }
 
-/// Judges the submission at a position and writes the judgement, unless a newer one is there.
+/// Judges the submission at a position and writes the judgement, unless one that saw as many submissions is there.
 async fn judge(
     job: &Job,
     rules: &Rules,
@@ -70,6 +84,12 @@ async fn judge(
     let submission = round[subject].entry.submission.as_str();
     let id: SubmissionId =
         submission.parse().map_err(|error| fault("The round has a submission without an id.").caused_by(error))?;
+    let earlier = round.iter().filter(|other| round[subject].entry.follows(&other.entry)).count();
+    let stands = deps.tables.record(&id).await?.attributes.remove(Part::Originality.attribute());
+    let compared = stands.as_ref().and_then(|judgement| judgement.get("compared")?.as_u64());
+    if let Some(judgement) = stands.filter(|_| compared.is_some_and(|compared| compared >= earlier as u64)) {
+        return Ok(judgement);
+    }
     let wanted = wanted(rules, round, subject)?;
     let unusable = || fault(format!("The stored values of submission {submission} cannot be used."));
     let (by_value, by_id) = tokio::try_join!(
@@ -87,12 +107,23 @@ async fn judge(
     });
     let judged = judged.await.map_err(|panic| fault("Judging originality stopped unexpectedly.").caused_by(panic))?;
     let judged = judged.map_err(|error| fault(format!("Originality cannot be judged: {error}.")).caused_by(error))?;
-    let written = json!(judged);
+    let written = shown(&judged);
     if deps.tables.judged_original(&id, judged.compared, written.clone()).await? {
         return Ok(written);
     }
-    let stands = deps.tables.record(&id).await?.attributes.remove("originality");
+    let stands = deps.tables.record(&id).await?.attributes.remove(Part::Originality.attribute());
     stands.ok_or_else(|| fault(format!("The record of {id} vanished while it was judged.")))
+}
+
+/// The judgement as it is written: with all its counts, and the newest of the offenders. A round of thousands of copies
+/// must fit an item of DynamoDB and the state of an execution.
+fn shown(judged: &Originality) -> Value {
+    let mut shown = json!(judged);
+    shown["offender_count"] = json!(judged.offenders.len());
+    if let Some(offenders) = shown["offenders"].as_array_mut() {
+        offenders.truncate(MAX_OFFENDERS);
+    }
+    shown
 }
 
 /// The values that the judgement will ask for, in its order.
@@ -118,7 +149,7 @@ async fn required(deps: &Deps, key: String) -> Result<Vec<u8>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use scoring::originality::Entry;
+    use scoring::originality::{Closeness, Entry, Offender};
     use scoring::{Sorted, Summary};
 
     use super::*;
@@ -142,6 +173,20 @@ mod tests {
             prepared("far-earlier", "b", 3, 0.8),
             prepared("nearest-earlier", "c", 2, 0.1),
         ]
+    }
+
+    #[test]
+    fn a_written_judgement_is_bounded() {
+        let offender = Offender {
+            submission: "d01c8c8b".into(),
+            statistic: 0.001,
+            closeness: Some(Closeness::Equal),
+            correlation: None,
+        };
+        let judged = Originality { original: false, similar_count: 0, compared: 9000, offenders: vec![offender; 5000] };
+        let written = shown(&judged);
+        assert_eq!((&written["offender_count"], &written["compared"]), (&json!(5000), &json!(9000)));
+        assert_eq!(written["offenders"].as_array().unwrap().len(), MAX_OFFENDERS);
     }
 
     #[test]

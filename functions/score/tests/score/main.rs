@@ -77,7 +77,10 @@ async fn every_judgement_is_in_the_record_and_repeating_changes_nothing() {
         answers.push(run(&deps, action, A).await.unwrap());
     }
     assert_eq!(answers[0], json!({"rows": ROWS}));
-    assert_eq!(answers[1], json!({"original": true, "similar_count": 0, "compared": 0, "offenders": []}));
+    assert_eq!(
+        answers[1],
+        json!({"original": true, "similar_count": 0, "compared": 0, "offenders": [], "offender_count": 0})
+    );
     // Of n0000 the prediction is 0.25 and the truth 1; of n0003 0.435 and 0.
     assert_eq!(answers[3], json!({"name": "mae", "score": (0.75 + 0.435) / 2.0, "standing": (0.75 + 0.435) / -2.0}));
     for (at, part) in ["predictions", "originality", "concordance", "metric"].into_iter().enumerate() {
@@ -112,7 +115,7 @@ async fn of_two_copies_the_earlier_one_is_original_in_whatever_order_they_are_ju
         assert_eq!(world.attribute(A, "originality")["original"], true, "{order:?}");
         assert_eq!(
             world.attribute(B, "originality"),
-            json!({"original": false, "similar_count": 0, "compared": 1, "offenders": [
+            json!({"original": false, "similar_count": 0, "compared": 1, "offender_count": 1, "offenders": [
                 {"submission": A, "statistic": 0, "closeness": "equal", "correlation": null}]}),
             "{order:?}"
         );
@@ -149,11 +152,16 @@ async fn a_judgement_that_saw_less_does_not_replace_one_that_saw_more() {
     }
     let judged_again = world.attribute(B, "originality");
     assert_eq!(judged_again["original"], false);
-    // As the judgement of B would see the round that began before A was there.
+    // Another judgement of B reads the round before A is there, and writes after that of A.
     let late = world.kept.lock().unwrap().summaries.remove(A).unwrap();
+    let newer = world.kept.lock().unwrap().submissions[B].clone();
+    world.kept.lock().unwrap().submissions.get_mut(B).unwrap().as_object_mut().unwrap().remove("originality");
+    world.meanwhile("bbbbbbbbbbbbbb/sorted", move |kept| {
+        kept.summaries.insert(A.to_owned(), late);
+        kept.submissions.insert(B.to_owned(), newer);
+    });
     assert_eq!(run(&deps, "originality", B).await.unwrap(), judged_again);
     assert_eq!(world.attribute(B, "originality"), judged_again);
-    world.kept.lock().unwrap().summaries.insert(A.to_owned(), late);
 }
 
 #[tokio::test]

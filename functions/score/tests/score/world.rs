@@ -22,18 +22,26 @@ pub(crate) struct Kept {
     pub(crate) summaries: BTreeMap<String, Value>,
 }
 
+/// What happens while the function waits: once, when it asks for what this names.
+type Meanwhile = Option<(&'static str, Box<dyn FnOnce(&mut Kept) + Send>)>;
+
 /// The services, and the function's clients of them.
 pub(crate) struct World {
     pub(crate) kept: Arc<Mutex<Kept>>,
+    meanwhile: Arc<Mutex<Meanwhile>>,
     pub(crate) server: Server,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
         let kept: Arc<Mutex<Kept>> = Arc::default();
-        let shared = Arc::clone(&kept);
+        let meanwhile: Arc<Mutex<Meanwhile>> = Arc::default();
+        let (shared, happens) = (Arc::clone(&kept), Arc::clone(&meanwhile));
         let server = Server::start(move |request, _| {
             let mut kept = shared.lock().unwrap();
+            if let Some((_, change)) = happens.lock().unwrap().take_if(|(at, _)| request.line.contains(*at)) {
+                change(&mut kept);
+            }
             match request.header("x-amz-target") {
                 Some(target) => {
                     let operation = target.rsplit_once('.').unwrap().1.to_owned();
@@ -43,7 +51,12 @@ impl World {
             }
         })
         .await;
-        Self { kept, server }
+        Self { kept, meanwhile, server }
+    }
+
+    /// Changes what is kept when the function asks for what this names.
+    pub(crate) fn meanwhile(&self, at: &'static str, change: impl FnOnce(&mut Kept) + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some((at, Box::new(change)));
     }
 
     /// The function as a new instance of it starts, without anything in memory.
