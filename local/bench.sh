@@ -25,12 +25,12 @@ say "$method"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-functions=(intake fetch diagnose report)
+functions=(intake fetch diagnose report score-function submit)
 # What make sets for quick builds is not what is deployed.
 unset "${!CARGO_PROFILE_RELEASE_@}"
 for function in "${functions[@]}"; do
   say "building $function as it is deployed (the first takes minutes)"
-  run cargo lambda build --quiet --release --package "$function" --bin "$function" >&2
+  run cargo lambda build --quiet --release --bin "$function" >&2
   # A copy: quick builds, as make demo makes them, go to the same place.
   mkdir "$work/$function"
   cp "target/lambda/$function/bootstrap" "$work/$function/"

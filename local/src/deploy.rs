@@ -7,6 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use aws_sdk_s3::primitives::ByteStream;
 
+use crate::competition;
 use crate::emulator::REGION;
 use crate::process::bound_to_this;
 use crate::stack::Clients;
@@ -30,6 +31,16 @@ pub struct Deployed {
     pub state_machine: String,
     /// The bucket of staged archives and quarantined records.
     pub staging_bucket: String,
+    /// The state machine that judges predictions.
+    pub scoring_state_machine: String,
+    /// The bucket of rounds' data and of predictions.
+    pub scoring_bucket: String,
+    /// The table of submissions.
+    pub submissions_table: String,
+    /// The HTTP entrance of scoring, by the emulator's address.
+    pub submit_url: String,
+    /// A key that it accepts.
+    pub api_key: String,
     /// The activity that stands in for CodeBuild.
     pub build_activity: String,
     /// The activity that stands in for SageMaker.
@@ -75,7 +86,15 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
 
     let outputs = outputs_of(tool(tools, "aws", &clients.endpoint, root), STACK).await?;
     let output = |name: &str| outputs.get(name).cloned().with_context(|| format!("the stack has no output {name}"));
+    let scoring_bucket = output("ScoringBucketName")?;
+    competition::upload(clients, &scoring_bucket).await?;
+    put_parameter(clients, root, tools, competition::ROUND, competition::SETTINGS).await?;
     Ok(Deployed {
+        scoring_state_machine: output("ScoringStateMachineArn")?,
+        scoring_bucket,
+        submissions_table: output("SubmissionsTableName")?,
+        submit_url: local_url(&clients.endpoint, &output("SubmitUrl")?)?,
+        api_key: api_key(clients, &output("ApiKeysSecretArn")?).await?,
         intake: output("IntakeFunctionArn")?,
         state_machine: output("StateMachineArn")?,
         staging_bucket: output("StagingBucketName")?,
@@ -98,6 +117,32 @@ async fn upload_training_data(clients: &Clients, folder: &Path) -> Result<()> {
             .context("uploading the training data")?;
     }
     Ok(())
+}
+
+/// Sets how a round is scored.
+pub async fn put_parameter(clients: &Clients, root: &Path, tools: &Path, round: &str, settings: &str) -> Result<()> {
+    let name = format!("/{STACK}/challenges/{round}");
+    let output = tool(tools, "aws", &clients.endpoint, root)
+        .args(["ssm", "put-parameter", "--overwrite", "--type", "String", "--name", &name, "--value", settings])
+        .output()
+        .await?;
+    if !output.status.success() {
+        bail!("writing the parameter {name} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+/// A function's URL by the path that the emulator has for it: its host name leads to AWS.
+fn local_url(endpoint: &str, url: &str) -> Result<String> {
+    let id = url.strip_prefix("https://").and_then(|url| url.split_once(".lambda-url.")).context("a function's URL")?.0;
+    Ok(format!("{endpoint}/_aws/lambda-url/{id}"))
+}
+
+/// The key that was made with the stack.
+async fn api_key(clients: &Clients, secret: &str) -> Result<String> {
+    let secret = clients.secrets.get_secret_value().secret_id(secret).send().await.context("reading the API keys")?;
+    let keys: HashMap<String, String> = serde_json::from_str(secret.secret_string().unwrap_or_default())?;
+    keys.get("current").cloned().context("the secret has no current key")
 }
 
 async fn activity(clients: &Clients, name: &str) -> Result<String> {

@@ -43,6 +43,8 @@ impl Emulator {
             .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
             .env("MINISTACK_REGION", REGION)
             .env("LAMBDA_EXECUTOR", "local")
+            // Each function that runs holds one of the emulator's 64 threads, and needs others for its own calls.
+            .env("LAMBDA_ACCOUNT_CONCURRENCY", "32")
             .env("SFN_WAIT_SCALE", wait_scale.to_string())
             .env("TMPDIR", work)
             .envs(environment.iter().map(|(name, value)| (name, value)))

@@ -9,6 +9,7 @@
 //! | [`broker`], [`poller`] | Kafka and Lambda's event source mapping |
 //! | [`submission_api`] | the Submission API and its token endpoint |
 //! | [`codebuild`], [`sagemaker`] | the two task resources that the emulator lacks, as workers of activities |
+//! | [`competition`] | what an operator sets up for a round that is scored |
 //! | [`watch`], [`screen`] | the Step Functions console |
 //!
 //! And [`replay`], for any stack: it feeds records back that were put aside.
@@ -18,6 +19,7 @@ pub mod archive;
 pub mod broker;
 pub mod buildspec;
 pub mod codebuild;
+pub mod competition;
 pub mod deploy;
 pub mod emulator;
 pub mod engine;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use local::broker::TOPIC;
+use local::competition::ROUND;
 use local::deploy::{INPUT_BUCKET, INPUT_PREFIX, OUTPUT_BUCKET};
 use local::emulator::REGION;
 use local::replay::{Replay, Replayed};
@@ -216,6 +217,9 @@ fn up_text(stack: &Stack) -> String {
   training data    s3://{INPUT_BUCKET}/{INPUT_PREFIX}
   outcomes         s3://{OUTPUT_BUCKET}/ID/outcome.json
   staging          s3://{staging}/
+  scoring          {submit}  (POST /; a key: {key})
+                   curl -H 'x-api-key: {key}' {submit}/rounds/{ROUND}/leaderboard
+                   predictions go to s3://{scoring}/predictions/{ROUND}/ID.csv, records to the table {table}
   log              {log}",
         endpoint = stack.clients.endpoint,
         machine = stack.deployed.state_machine,
@@ -223,6 +227,10 @@ fn up_text(stack: &Stack) -> String {
         api = stack.api.url,
         folder = stack.api.folder.display(),
         staging = stack.deployed.staging_bucket,
+        submit = stack.deployed.submit_url,
+        key = stack.deployed.api_key,
+        scoring = stack.deployed.scoring_bucket,
+        table = stack.deployed.submissions_table,
         log = stack.work.join("emulator.log").display(),
     )
 }

@@ -13,9 +13,29 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Every definition, with the heading of its resource in the template.
+const DEFINITIONS: [(&str, &str); 2] = [
+    ("statemachine/processing.asl.json", "  ProcessingStateMachine:"),
+    ("statemachine/scoring.asl.json", "  ScoringStateMachine:"),
+];
+
+/// The states of every definition, also those in branches.
 fn states() -> Map<String, Value> {
-    let definition: Value = serde_json::from_str(&read("statemachine/processing.asl.json")).unwrap();
-    definition["States"].as_object().unwrap().clone()
+    let mut all = Map::new();
+    for (path, _) in DEFINITIONS {
+        let definition: Value = serde_json::from_str(&read(path)).unwrap();
+        gather(&definition, path, &mut all);
+    }
+    all
+}
+
+fn gather(definition: &Value, path: &str, all: &mut Map<String, Value>) {
+    for (name, state) in definition["States"].as_object().unwrap() {
+        for branch in state["Branches"].as_array().into_iter().flatten() {
+            gather(branch, path, all);
+        }
+        all.insert(format!("{path} {name}"), state.clone());
+    }
 }
 
 /// The names before the colon of the lines below `heading`, as long as they are indented more.
@@ -39,8 +59,11 @@ fn substitutions(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_substitution_of_the_definition_is_given_and_used() {
-    let given = names_below(&read("template.yaml"), "DefinitionSubstitutions:");
-    assert_eq!(substitutions(&read("statemachine/processing.asl.json")), given);
+    let template = read("template.yaml");
+    for (path, resource) in DEFINITIONS {
+        let block = &template[template.find(&format!("\n{resource}")).unwrap()..];
+        assert_eq!(substitutions(&read(path)), names_below(block, "DefinitionSubstitutions:"), "{path}");
+    }
 }
 
 #[test]
@@ -52,7 +75,7 @@ fn every_task_has_a_timeout_and_retries_and_all_but_the_last_are_caught() {
         assert!(state["TimeoutSeconds"].is_number() || state["TimeoutSeconds"].is_string(), "{name} has no timeout");
         assert!(!state["Retry"].as_array().unwrap().is_empty(), "{name} is not retried");
         // These two have to fail the execution: there is nowhere left to go.
-        let last = ["ReportOutcome", "RaiseFault"].contains(&name.as_str());
+        let last = ["ReportOutcome", "RaiseFault"].iter().any(|last| name.ends_with(&format!(" {last}")));
         assert_eq!(state["Catch"].is_null(), last, "{name}");
         if !last {
             let catch = state["Catch"].as_array().unwrap().last().unwrap();
@@ -73,7 +96,7 @@ fn every_retry_has_jitter_and_a_longest_wait() {
 
 #[test]
 fn every_error_that_is_matched_exists() {
-    let services = ["States.", "Lambda.", "CodeBuild.", "SageMaker."];
+    let services = ["States.", "Lambda.", "CodeBuild.", "SageMaker.", "Ssm.", "StepFunctions."];
     for (name, state) in states() {
         let handlers = ["Retry", "Catch"].into_iter().filter_map(|key| state[key].as_array()).flatten();
         for error in handlers.flat_map(|handler| handler["ErrorEquals"].as_array().unwrap()) {
@@ -126,6 +149,8 @@ fn every_variable_that_a_function_reads_is_set_by_the_template_and_the_other_way
             "FetchFunction:",
             vec!["functions/fetch/src/settings.rs", "functions/shared/src/submission_api/settings.rs"],
         ),
+        ("score", "ScoreFunction:", vec!["functions/score/src/settings.rs"]),
+        ("submit", "SubmitFunction:", vec!["functions/submit/src/settings.rs"]),
         ("diagnose", "DiagnoseFunction:", vec!["functions/diagnose/src/settings.rs"]),
         (
             "report",

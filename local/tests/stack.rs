@@ -178,7 +178,12 @@ async fn a_clean_submission_becomes_a_trained_model(stack: &Stack) -> Result<()>
     // The participant has one review and a file; the operators another file.
     let review = only_review(stack, &id)?;
     ensure!(outcome.review.as_deref() == review["id"].as_str(), "{review}");
-    ensure!(review["status"] == "completed" && review["score"] == 100.0, "{review}");
+    let scores = outcome.scores.context("scores")?;
+    let metric = scores.metric.context("a metric")?;
+    ensure!(review["status"] == "completed" && review["score"] == metric["score"], "{review}");
+    ensure!(scores.concordance.is_some_and(|concordance| concordance["score"].is_number()), "no concordance");
+    ensure!(scores.originality.is_some_and(|originality| originality["original"].is_boolean()), "no originality");
+    ensure!(review["metadata"]["concordance"]["score"].is_number(), "{review}");
     ensure!(review["metadata"]["imageDigest"] == image.digest.as_str(), "{review}");
     let mut files: Vec<String> = std::fs::read_dir(stack.api.artifacts(&id))?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))

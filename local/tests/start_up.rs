@@ -32,6 +32,18 @@ fn settings(function: &str) -> Vec<(&'static str, &'static str)> {
             ("AUTH0_AUDIENCE", "audience"),
             ("AUTH0_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0"),
         ],
+        "ScoreFunction" => vec![
+            ("STACK_NAME", "mm"),
+            ("SUBMISSIONS_TABLE", "submissions"),
+            ("SUMMARIES_TABLE", "summaries"),
+            ("SCORING_BUCKET", "scoring"),
+            ("OUTPUT_S3_BUCKET", "models"),
+        ],
+        "SubmitFunction" => vec![
+            ("SUBMISSIONS_TABLE", "submissions"),
+            ("SCORING_STATE_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:mm-scoring"),
+            ("API_KEYS_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:mm/api-keys"),
+        ],
         _ => Vec::new(),
     }
 }
@@ -46,7 +58,9 @@ fn failure_of(function: &str, settings: &[(&str, &str)]) -> String {
 
 #[test]
 fn each_function_names_the_setting_that_is_missing() {
-    for function in ["IntakeFunction", "FetchFunction", "DiagnoseFunction", "ReportFunction"] {
+    for function in
+        ["IntakeFunction", "FetchFunction", "DiagnoseFunction", "ReportFunction", "ScoreFunction", "SubmitFunction"]
+    {
         let settings = settings(function);
         for (name, _) in &settings {
             let others: Vec<_> = settings.iter().copied().filter(|(other, _)| other != name).collect();
@@ -69,6 +83,10 @@ fn each_function_names_the_setting_that_is_malformed() {
         ("DiagnoseFunction", "TRAINS_WITH_SAGEMAKER", "yes"),
         ("ReportFunction", "REPORT_DEADLINE_MINUTES", "1h"),
         ("ReportFunction", "SUBMISSION_API_VERSION", "v7"),
+        ("ScoreFunction", "MAX_PREDICTIONS_BYTES", "256 MB"),
+        ("ScoreFunction", "CHALLENGE_MAX_RUNTIME_IN_SECONDS", "0"),
+        ("SubmitFunction", "KEY_CACHE_SECONDS", "0"),
+        ("SubmitFunction", "PUBLIC_READS", "yes"),
     ] {
         let mut settings = settings(function);
         settings.retain(|(other, _)| *other != name);

@@ -1,6 +1,7 @@
 //! What the error of a failed step means: the error's name and cause in, a failure code out. Pure.
 
 mod build;
+mod scoring;
 mod training;
 
 use std::borrow::Cow;
@@ -45,7 +46,7 @@ impl StepError {
         match step {
             Step::BuildImage => build::in_cause(&self.cause).map(Described::Build),
             Step::TrainModel => serde_json::from_str(&self.cause).ok().map(Described::TrainingJob),
-            Step::FetchSubmission | Step::ResolveImage => None,
+            Step::FetchSubmission | Step::ResolveImage | Step::ReadChallenge | Step::ScoreSubmission => None,
         }
     }
 
@@ -191,6 +192,8 @@ pub fn classify(step: Step, error: &StepError, described: Option<&Described>) ->
         .detail(format!("{}: {}", error.error, error.cause))
         .retry_after(60),
         Step::TrainModel => training::classify(error),
+        Step::ReadChallenge => unexpected(error),
+        Step::ScoreSubmission => scoring::classify(error),
     }
 }
 

@@ -14,6 +14,7 @@ use shared::outcome::Archive;
 use shared::submission_api::{Client, Download, SignedIn};
 use shared::{AwsSafeId, Failure, FailureCode, SubmissionId};
 use tempfile::NamedTempFile;
+use time::OffsetDateTime;
 use tracing::Instrument;
 
 use archive::{Contents, Problem};
@@ -68,6 +69,9 @@ pub struct Fetched {
     pub challenge_id: Option<String>,
     /// The participant's id.
     pub member_id: Option<String>,
+    /// When it was handed in.
+    #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub created: Option<OffsetDateTime>,
     /// The staged archive.
     pub archive: Archive,
     /// The staged build specification.
@@ -130,6 +134,7 @@ async fn fetch(id: SubmissionId, deps: &Deps) -> Result<Fetched, Failure> {
         submission_id: id,
         challenge_id: submission.challenge_id,
         member_id: submission.member_id,
+        created: submission.created,
         archive,
         buildspec,
         build_context: contents.context,

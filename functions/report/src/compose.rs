@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use shared::clean::{clean_line, clean_text};
-use shared::outcome::{Archive, Diagnosis, Image, Outcome, Status, Training};
+use shared::outcome::{Archive, Diagnosis, Image, Outcome, Scores, Status, Training};
 use shared::{Fault, SubmissionId};
 
 /// Characters kept of a failure's message.
@@ -36,6 +36,9 @@ pub struct Finished {
     pub image: Option<Image>,
     /// The training job, once it completed.
     pub training: Option<Training>,
+    /// How its predictions were judged, where the challenge is scored.
+    #[serde(default)]
+    pub scores: Option<Scores>,
     /// Why a step failed for good.
     pub diagnosis: Option<Diagnosis>,
 }
@@ -56,6 +59,7 @@ pub fn compose(finished: Finished) -> Outcome {
         archive: finished.archive,
         image: finished.image,
         training: finished.training,
+        scores: finished.scores,
         attempts: finished.attempts,
         capacity_retries: finished.capacity_retries,
         seconds: finished.seconds,

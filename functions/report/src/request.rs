@@ -71,6 +71,7 @@ pub(crate) fn finished(ended: &Ended) -> Option<Finished> {
         archive: None,
         image: None,
         training: None,
+        scores: None,
         diagnosis: Some(Diagnosis {
             code: code.unwrap_or(FailureCode::Internal),
             fault: Fault::Platform,

@@ -2,16 +2,18 @@
 
 use serde_json::{Value, json};
 use shared::console::Console;
-use shared::outcome::{Outcome, Status};
+use shared::outcome::{Outcome, Scores, Status};
 
 /// The score of a completed submission whose predictions nobody judges.
 const COMPLETED_SCORE: f64 = 100.0;
 
-/// The outcome's score, 0 to 100. Whether a submission completed stands in the metadata and not in its score.
+/// The outcome's score: that of the challenge's metric where there is one. Whether a submission completed stands in the
+/// metadata and not in its score.
 #[must_use]
 pub fn score(outcome: &Outcome) -> f64 {
+    let measured = outcome.scores.as_ref().and_then(|scores| scores.metric.as_ref()?.get("score")?.as_f64());
     match outcome.status {
-        Status::Completed => COMPLETED_SCORE,
+        Status::Completed => measured.unwrap_or(COMPLETED_SCORE),
         Status::Rejected | Status::Failed => 0.0,
     }
 }
@@ -54,6 +56,9 @@ pub fn metadata(outcome: &Outcome, region: &str) -> Value {
     if outcome.capacity_retries > 0 {
         metadata["capacityRetries"] = json!(outcome.capacity_retries);
     }
+    if let Some(scores) = &outcome.scores {
+        judgements(scores, &mut metadata);
+    }
     if let Some(failure) = &outcome.failure {
         if !failure.links.is_empty() {
             metadata["private"]["links"] = json!(failure.links);
@@ -66,6 +71,19 @@ pub fn metadata(outcome: &Outcome, region: &str) -> Value {
         metadata["logTail"] = failure.log_tail.iter().map(|line| escaped(line)).collect();
     }
     metadata
+}
+
+/// The judgements in short. Which submissions it is a copy of is for the organisers to say.
+fn judgements(scores: &Scores, metadata: &mut Value) {
+    let fields = |judgement: &Option<Value>, names: &[&str]| {
+        let judgement = judgement.as_ref().filter(|judgement| !judgement.is_null())?;
+        Some(names.iter().map(|name| ((*name).to_owned(), judgement[*name].clone())).collect::<Value>())
+    };
+    metadata["message"] = json!("The model was trained and stored, and its predictions were judged.");
+    metadata["concordance"] = json!(fields(&scores.concordance, &["concordant", "score"]));
+    metadata["originality"] = json!(fields(&scores.originality, &["original", "similar_count", "compared"]));
+    metadata["metric"] = json!(fields(&scores.metric, &["name", "score"]));
+    metadata["private"]["offenders"] = scores.originality.as_ref().map_or(Value::Null, |it| it["offenders"].clone());
 }
 
 /// The outcome as the participant may read it: without places in the platform's account.
@@ -132,6 +150,29 @@ mod tests {
         assert_eq!(metadata["private"]["archive"], "s3://b/k");
         assert_eq!(metadata["private"]["links"], json!({"build": "https://console/build"}));
         assert!(metadata["private"]["executionUrl"].as_str().unwrap().ends_with("#/v2/executions/details/arn:x"));
+    }
+
+    #[test]
+    fn judgements_are_told_and_who_was_copied_is_private() {
+        let mut outcome = rejected();
+        (outcome.status, outcome.failure) = (Status::Completed, None);
+        outcome.scores = serde_json::from_value(json!({
+            "concordance": {"concordant": true, "score": 0.05, "regions": [{"region": 0}]},
+            "originality": {"original": false, "similar_count": 0, "compared": 7, "offenders": [{"submission": "another"}]},
+            "metric": {"name": "logloss", "score": 0.69, "standing": -0.69},
+        }))
+        .unwrap();
+        assert!((score(&outcome) - 0.69).abs() < f64::EPSILON);
+        let public = public(&outcome, "us-east-1");
+        assert_eq!(public["concordance"], json!({"concordant": true, "score": 0.05}));
+        assert_eq!(public["originality"], json!({"original": false, "similar_count": 0, "compared": 7}));
+        assert_eq!(public["metric"], json!({"name": "logloss", "score": 0.69}));
+        assert!(!public.to_string().contains("another"));
+        assert_eq!(metadata(&outcome, "us-east-1")["private"]["offenders"][0]["submission"], "another");
+        outcome.scores =
+            serde_json::from_value(json!({"originality": null, "concordance": null, "metric": null})).unwrap();
+        assert!((score(&outcome) - COMPLETED_SCORE).abs() < f64::EPSILON);
+        assert_eq!(metadata(&outcome, "us-east-1")["metric"], Value::Null);
     }
 
     #[test]

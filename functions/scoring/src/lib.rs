@@ -31,7 +31,7 @@ pub use correlation::pearson;
 pub use features::Features;
 pub use invalid::{Capped, IdProblems, Invalid, Place};
 pub use metrics::Metric;
-pub use predictions::Predictions;
+pub use predictions::{NotAligned, Predictions};
 pub use regions::Regions;
 pub use roster::{Roster, Split};
 pub use sorted::{SampleError, Sorted};

@@ -11,6 +11,25 @@ use crate::table::{Limits, Table};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions(Vec<f64>);
 
+/// Why values are no predictions of a tournament.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAligned {
+    /// There are more or fewer than the tournament has ids.
+    #[error("{found} values for {expected} ids: were they made for another version of the tournament's data?")]
+    Count {
+        /// How many values there are.
+        found: usize,
+        /// How many ids there are.
+        expected: usize,
+    },
+    /// A value is no probability.
+    #[error("value {index} is not in 0..=1")]
+    OutOfRange {
+        /// Its position, from 0.
+        index: usize,
+    },
+}
+
 impl Predictions {
     /// Reads `id,probability`, CSV or gzip: every id of the roster exactly once in any order, 0 ≤ probability ≤ 1.
     ///
@@ -32,6 +51,20 @@ impl Predictions {
             fill.place(name, value + 0.0);
         }
         Ok(Self(fill.finish()?))
+    }
+
+    /// Takes stored probabilities, in ascending order of the roster's ids.
+    ///
+    /// # Errors
+    /// When they are not as many as the roster has ids, or one is not in 0..=1.
+    pub fn from_aligned(values: Vec<f64>, roster: &Roster) -> Result<Self, NotAligned> {
+        if values.len() != roster.count() {
+            return Err(NotAligned::Count { found: values.len(), expected: roster.count() });
+        }
+        match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
+            Some(index) => Err(NotAligned::OutOfRange { index }),
+            None => Ok(Self(values)),
+        }
     }
 
     /// The probabilities in ascending order of their ids, each in 0..=1 and without negative zero.

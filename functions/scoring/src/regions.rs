@@ -6,7 +6,7 @@ use crate::features::Features;
 use crate::invalid::Invalid;
 use crate::kmeans::{KMeans, KMeansError};
 use crate::roster::{Fill, Roster};
-use crate::table::{Limits, Table};
+use crate::table::{Limits, Table, field};
 
 /// The region of every id of validation, test and live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,11 +67,7 @@ impl Regions {
     pub fn write(&self, roster: &Roster, mut writer: impl Write) -> io::Result<()> {
         writeln!(writer, "id,region")?;
         for ((id, _), region) in roster.iter().zip(&self.0) {
-            if id.contains(['"', ',', '\r', '\n']) {
-                writeln!(writer, "\"{}\",{region}", id.replace('"', "\"\""))?;
-            } else {
-                writeln!(writer, "{id},{region}")?;
-            }
+            writeln!(writer, "{},{region}", field(id))?;
         }
         writer.flush()
     }

@@ -2,10 +2,10 @@
 
 mod fill;
 
-use std::io::Read;
+use std::io::{self, Read, Write};
 
 use crate::invalid::{IdProblems, Invalid, shown};
-use crate::table::{Limits, Row, Table};
+use crate::table::{Limits, Row, Table, field};
 pub(crate) use fill::Fill;
 
 /// Which part of the tournament's data a row belongs to.
@@ -91,6 +91,18 @@ impl Roster {
     /// The ids in ascending order, each with its part of the data.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Split)> {
         self.splits.iter().enumerate().filter_map(|(position, split)| Some((self.id(position)?, *split)))
+    }
+
+    /// Writes `id,data_type` in ascending order of the ids: a roster can be read of it that judges as this one does.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn write(&self, mut writer: impl Write) -> io::Result<()> {
+        writeln!(writer, "id,data_type")?;
+        for (id, split) in self.iter() {
+            writeln!(writer, "{},{}", field(id), split.as_str())?;
+        }
+        writer.flush()
     }
 
     /// The parts of the data, by position.

@@ -5,6 +5,7 @@
 
 mod source;
 
+use std::borrow::Cow;
 use std::io::BufRead;
 use std::ops::Range;
 
@@ -189,6 +190,15 @@ impl Row<'_> {
 
     fn bytes(&self, column: usize) -> &[u8] {
         self.record[range(self.ends, column)].trim_ascii()
+    }
+}
+
+/// A text as a field, in quotes where it needs them.
+pub(crate) fn field(text: &str) -> Cow<'_, str> {
+    if text.contains(['"', ',', '\r', '\n']) {
+        Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{FailureCode, Fault, SubmissionId};
 
@@ -30,6 +31,10 @@ pub enum Step {
     ResolveImage,
     /// Training the image.
     TrainModel,
+    /// Reading the challenge's settings.
+    ReadChallenge,
+    /// Judging the predictions that training wrote.
+    ScoreSubmission,
 }
 
 /// The staged archive.
@@ -96,6 +101,17 @@ impl Links {
     }
 }
 
+/// How the predictions that training wrote were judged: as `statemachine/scoring.asl.json` ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Whether it is a near copy of an earlier submission: `original`, `similar_count`, `compared`, `offenders`.
+    pub originality: Option<Value>,
+    /// Whether its predictions behave alike on all data: `concordant`, `score`, `regions`.
+    pub concordance: Option<Value>,
+    /// Its score against the hidden truth, where the round has one: `name`, `score`.
+    pub metric: Option<Value>,
+}
+
 /// A failure as people read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -143,6 +159,9 @@ pub struct Outcome {
     /// The training job, once it completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
+    /// How its predictions were judged, where the challenge is scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Scores>,
     /// How many attempts the last step took, from 1.
     pub attempts: u32,
     /// How many attempts at training found no machine.

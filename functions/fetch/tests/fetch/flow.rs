@@ -64,7 +64,7 @@ impl World {
         let api = Server::start(move |request, _| match request.line.as_str() {
             "POST /token" => Reply::status(200, r#"{"access_token":"token","expires_in":3600}"#),
             "GET /submissions/-kJ-nOos4KQaL3" => {
-                Reply::status(200, r#"{"id":"-kJ-nOos4KQaL3","challengeId":30049360,"memberId":8547899}"#)
+                Reply::status(200, r#"{"id":"-kJ-nOos4KQaL3","challengeId":30049360,"memberId":8547899,"created":"2026-01-01T00:00:00.000Z"}"#)
             }
             "GET /submissions/-kJ-nOos4KQaL3/download" => {
                 download(downloads.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
@@ -118,7 +118,7 @@ async fn a_submission_is_verified_staged_and_given_a_repository() {
     assert_eq!(
         world.handle().await.unwrap(),
         json!({
-            "submissionId": ID, "safeId": SAFE_ID, "challengeId": "30049360", "memberId": "8547899",
+            "submissionId": ID, "safeId": SAFE_ID, "challengeId": "30049360", "memberId": "8547899", "created": "2026-01-01T00:00:00Z",
             "archive": {"bucket": "staging", "key": format!("submissions/{SAFE_ID}/submission.zip"), "versionId": "v1",
                 "sha256": hex::encode(digest), "bytes": archive().len()},
             "buildspec": {"bucket": "staging", "key": format!("submissions/{SAFE_ID}/buildspec.yml")},

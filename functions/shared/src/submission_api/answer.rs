@@ -2,6 +2,9 @@
 
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::error::Error;
 use crate::SubmissionId;
@@ -18,6 +21,8 @@ pub struct Submission {
     pub challenge_id: Option<String>,
     /// Whose submission it is, in the same form.
     pub member_id: Option<String>,
+    /// When it was handed in.
+    pub created: Option<OffsetDateTime>,
 }
 
 #[derive(Deserialize)]
@@ -31,6 +36,10 @@ struct Record {
     v5_challenge_id: Option<String>,
     #[serde(default, deserialize_with = "text_or_number")]
     member_id: Option<String>,
+    #[serde(default)]
+    submitted_date: Value,
+    #[serde(default)]
+    created: Value,
 }
 
 impl Submission {
@@ -39,7 +48,13 @@ impl Submission {
         if !record.id.is_some_and(|id| id.eq_ignore_ascii_case(asked_for.as_str())) {
             return Err("it is not about this submission".to_owned());
         }
-        Ok(Self { challenge_id: record.challenge_id.or(record.v5_challenge_id), member_id: record.member_id })
+        // Without a readable date the submission is processed all the same.
+        let date = |value: &Value| OffsetDateTime::parse(value.as_str()?, &Rfc3339).ok();
+        Ok(Self {
+            challenge_id: record.challenge_id.or(record.v5_challenge_id),
+            member_id: record.member_id,
+            created: date(&record.submitted_date).or_else(|| date(&record.created)),
+        })
     }
 }
 
@@ -152,6 +167,22 @@ mod tests {
         ] {
             let submission = parse(&format!(r#"{{"id":"-kJ-nOos4KQaL3",{fields}}}"#)).unwrap();
             assert_eq!((submission.challenge_id.as_deref(), submission.member_id.as_deref()), (challenge, member));
+        }
+    }
+
+    #[test]
+    fn a_submission_was_created_when_it_was_handed_in() {
+        for (fields, created) in [
+            (
+                r#""submittedDate":"2026-01-02T00:00:00.5Z","created":"2026-01-03T00:00:00Z""#,
+                Some("2026-01-02T00:00:00.5Z"),
+            ),
+            (r#""created":"2026-01-03T00:00:00Z""#, Some("2026-01-03T00:00:00Z")),
+            (r#""submittedDate":"yesterday","created":null"#, None),
+            (r#""submittedDate":7"#, None),
+        ] {
+            let submission = parse(&format!(r#"{{"id":"-kJ-nOos4KQaL3",{fields}}}"#)).unwrap();
+            assert_eq!(submission.created.map(|at| at.format(&Rfc3339).unwrap()).as_deref(), created);
         }
     }
 

@@ -1,0 +1,346 @@
+//! The function against a server that plays S3 and DynamoDB.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../../shared/tests/submission_api/server.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod server;
+mod world;
+
+use score::{Deps, Request, handle};
+use scoring::{Limits, Predictions, Regions, Roster, concordance};
+use serde_json::{Value, json};
+use shared::{Failure, FailureCode};
+use world::World;
+
+const A: &str = "aaaaaaaaaaaaaa";
+const B: &str = "bbbbbbbbbbbbbb";
+const SETTINGS: &str = r#"{"scoring": {"training": "training.csv", "truth": "truth.csv", "metric": "mae"}}"#;
+const ROWS: u32 = 300;
+
+fn tournament() -> String {
+    let mut csv = "id,era,data_type,feature1,feature2,target\n".to_owned();
+    for row in 0..ROWS {
+        let split = ["validation", "test", "live"][row as usize % 3];
+        csv += &format!("n{row:04},e1,{split},0.{:03},0.{:03},\n", row * 7919 % 1000, row * 104_729 % 1000);
+    }
+    csv
+}
+
+fn training() -> String {
+    let mut csv = "id,feature2,feature1,target\n".to_owned();
+    for row in 0..100 {
+        csv += &format!("t{row},0.{:03},0.{:03},1\n", row * 613 % 1000, row * 211 % 1000);
+    }
+    csv + "t100,,0.5,1\n"
+}
+
+/// Predictions whose values are spread over 0..=1, moved by `shift`.
+fn predictions(shift: f64) -> String {
+    let mut csv = "id,probability\n".to_owned();
+    for row in 0..ROWS {
+        let value = (f64::from(row * 37 % ROWS) / f64::from(ROWS) * 0.5 + shift).clamp(0.0, 1.0);
+        csv += &format!("n{row:04},{value}\n");
+    }
+    csv
+}
+
+async fn world() -> World {
+    let world = World::new().await;
+    world.put("scoring/datasets/r1/tournament.csv", tournament());
+    world.put("scoring/datasets/r1/training.csv", training());
+    world.put("scoring/datasets/r1/truth.csv", "id,target\nn0000,1\nn0003,0\n");
+    for (id, user, second) in [(A, "ann", 1), (B, "bob", 2)] {
+        world.register(id, user, second);
+        world.put(&format!("scoring/predictions/r1/{id}.csv"), predictions(0.25));
+    }
+    world
+}
+
+async fn run(deps: &Deps, action: &str, id: &str) -> Result<Value, Failure> {
+    run_with(deps, action, id, SETTINGS).await
+}
+
+async fn run_with(deps: &Deps, action: &str, id: &str, settings: &str) -> Result<Value, Failure> {
+    let event = json!({"action": action, "submissionId": id, "round": "r1", "settings": settings});
+    handle(serde_json::from_value::<Request>(event).unwrap(), deps).await
+}
+
+const ALL: [&str; 4] = ["prepare", "originality", "concordance", "metric"];
+
+#[tokio::test]
+async fn every_judgement_is_in_the_record_and_repeating_changes_nothing() {
+    let world = world().await;
+    let deps = world.deps();
+    let mut answers = Vec::new();
+    for action in ALL {
+        answers.push(run(&deps, action, A).await.unwrap());
+    }
+    assert_eq!(answers[0], json!({"rows": ROWS}));
+    assert_eq!(
+        answers[1],
+        json!({"original": true, "similar_count": 0, "compared": 0, "offenders": [], "offender_count": 0})
+    );
+    // Of n0000 the prediction is 0.25 and the truth 1; of n0003 0.435 and 0.
+    assert_eq!(answers[3], json!({"name": "mae", "score": (0.75 + 0.435) / 2.0, "standing": (0.75 + 0.435) / -2.0}));
+    for (at, part) in ["predictions", "originality", "concordance", "metric"].into_iter().enumerate() {
+        assert_eq!(world.attribute(A, part), answers[at], "{part}");
+    }
+    assert_eq!(world.attribute(A, "standing"), answers[3]["standing"]);
+
+    let before = world.snapshot();
+    world.put("scoring/predictions/r1/aaaaaaaaaaaaaa.csv", predictions(0.1));
+    let again = world.deps();
+    for (at, action) in ALL.into_iter().enumerate() {
+        assert_eq!(run(&again, action, A).await.unwrap(), answers[at], "{action}");
+    }
+    world.put("scoring/predictions/r1/aaaaaaaaaaaaaa.csv", predictions(0.25));
+    assert_eq!(world.snapshot(), before);
+}
+
+/// Every order in which two submissions can be prepared and judged.
+fn orders() -> Vec<[(&'static str, &'static str); 4]> {
+    let (a1, a2, b1, b2) = (("prepare", A), ("originality", A), ("prepare", B), ("originality", B));
+    vec![[a1, a2, b1, b2], [a1, b1, a2, b2], [a1, b1, b2, a2], [b1, a1, a2, b2], [b1, a1, b2, a2], [b1, b2, a1, a2]]
+}
+
+#[tokio::test]
+async fn of_two_copies_the_earlier_one_is_original_in_whatever_order_they_are_judged() {
+    for order in orders() {
+        let world = world().await;
+        let deps = world.deps();
+        for (action, id) in order {
+            run(&deps, action, id).await.unwrap();
+        }
+        assert_eq!(world.attribute(A, "originality")["original"], true, "{order:?}");
+        assert_eq!(
+            world.attribute(B, "originality"),
+            json!({"original": false, "similar_count": 0, "compared": 1, "offender_count": 1, "offenders": [
+                {"submission": A, "statistic": 0, "closeness": "equal", "correlation": null}]}),
+            "{order:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn copies_by_the_same_user_or_of_the_same_moment() {
+    let world = world().await;
+    world.register(B, "ann", 2);
+    let deps = world.deps();
+    for (action, id) in orders()[3] {
+        run(&deps, action, id).await.unwrap();
+    }
+    assert_eq!(world.attribute(B, "originality")["compared"], 0);
+
+    let world = self::world().await;
+    world.register(B, "bob", 1);
+    let deps = world.deps();
+    for (action, id) in orders()[5] {
+        run(&deps, action, id).await.unwrap();
+    }
+    // The smaller id is the earlier one.
+    assert_eq!(world.attribute(A, "originality")["original"], true);
+    assert_eq!(world.attribute(B, "originality")["original"], false);
+}
+
+#[tokio::test]
+async fn a_judgement_that_saw_less_does_not_replace_one_that_saw_more() {
+    let world = world().await;
+    let deps = world.deps();
+    for (action, id) in [("prepare", B), ("prepare", A), ("originality", A)] {
+        run(&deps, action, id).await.unwrap();
+    }
+    let judged_again = world.attribute(B, "originality");
+    assert_eq!(judged_again["original"], false);
+    // Another judgement of B reads the round before A is there, and writes after that of A.
+    let late = world.kept.lock().unwrap().summaries.remove(A).unwrap();
+    let newer = world.kept.lock().unwrap().submissions[B].clone();
+    world.kept.lock().unwrap().submissions.get_mut(B).unwrap().as_object_mut().unwrap().remove("originality");
+    world.meanwhile("bbbbbbbbbbbbbb/sorted", move |kept| {
+        kept.summaries.insert(A.to_owned(), late);
+        kept.submissions.insert(B.to_owned(), newer);
+    });
+    assert_eq!(run(&deps, "originality", B).await.unwrap(), judged_again);
+    assert_eq!(world.attribute(B, "originality"), judged_again);
+}
+
+#[tokio::test]
+async fn far_ones_are_decided_without_their_values_and_close_ones_with() {
+    for (shift, reads) in [(0.4, false), (0.26, true)] {
+        let world = world().await;
+        world.put("scoring/predictions/r1/aaaaaaaaaaaaaa.csv", predictions(shift));
+        let deps = world.deps();
+        for id in [A, B] {
+            run(&deps, "prepare", id).await.unwrap();
+        }
+        let before = world.server.requests().len();
+        let judged = run(&deps, "originality", B).await.unwrap();
+        let asked =
+            world.server.requests()[before..].iter().any(|request| request.line.contains("aaaaaaaaaaaaaa/sorted"));
+        assert_eq!((asked, &judged["compared"]), (reads, &json!(1)), "{shift}");
+    }
+}
+
+#[tokio::test]
+async fn correlation_is_asked_of_values_by_id() {
+    let world = world().await;
+    // Far by distribution, and a straight line of one another.
+    world.put("scoring/predictions/r1/aaaaaaaaaaaaaa.csv", predictions(0.4));
+    let settings = r#"{"scoring": {"originality": {"max_correlation": 0.95}}}"#;
+    let deps = world.deps();
+    for (action, id) in orders()[5] {
+        run_with(&deps, action, id, settings).await.unwrap();
+    }
+    let judged = world.attribute(B, "originality");
+    assert_eq!(judged["original"], false);
+    assert!(judged["offenders"][0]["correlation"].as_f64().unwrap() > 0.999, "{judged}");
+    assert!(judged["offenders"][0]["statistic"].as_f64().unwrap() > 0.1, "{judged}");
+}
+
+#[tokio::test]
+async fn regions_are_computed_once_and_read_back_by_all() {
+    let world = world().await;
+    let (first, second) = (world.deps(), world.deps());
+    let (a, b) = tokio::join!(run(&first, "prepare", A), run(&second, "prepare", B));
+    a.unwrap();
+    b.unwrap();
+    let derived = |world: &World| -> Vec<String> {
+        let kept = world.snapshot();
+        kept.objects.keys().filter(|key| key.contains("/derived/")).cloned().collect()
+    };
+    let files = derived(&world);
+    assert_eq!(files.len(), 2, "{files:?}");
+    // What is stored is what counts, whoever stored it.
+    let regions = files.iter().find(|key| key.ends_with("regions.csv")).unwrap();
+    let text = String::from_utf8(world.object(regions).unwrap()).unwrap();
+    let zeros: String = text
+        .lines()
+        .enumerate()
+        .map(|(at, line)| match at {
+            0 => format!("{line}\n"),
+            _ => format!("{},0\n", line.split_once(',').unwrap().0),
+        })
+        .collect();
+    world.put(regions, zeros);
+    let judged = run(&world.deps(), "concordance", A).await.unwrap();
+    assert_eq!(judged["regions"].as_array().unwrap().len(), 1, "{judged}");
+    // Another version of the data has other regions, in another place.
+    world.put("scoring/datasets/r1/training.csv", training() + "t101,0.1,0.2,1\n");
+    run(&world.deps(), "concordance", B).await.unwrap();
+    assert_eq!(derived(&world).len(), 4);
+}
+
+#[tokio::test]
+async fn a_given_region_file_is_honoured_to_the_last_bit() {
+    let world = world().await;
+    let roster = Roster::read(tournament().as_bytes(), &Limits::data()).unwrap();
+    let mut given = "id,region\n".to_owned();
+    for row in 0..ROWS {
+        given += &format!("n{row:04},{}\n", 10 + row % 7);
+    }
+    world.put("scoring/datasets/r1/regions.csv", &given);
+    let settings = r#"{"scoring": {"regions": "regions.csv", "concordance_threshold": 0.3}}"#;
+    let deps = world.deps();
+    run_with(&deps, "prepare", A, settings).await.unwrap();
+    let judged = run_with(&deps, "concordance", A, settings).await.unwrap();
+    let regions = Regions::read(given.as_bytes(), &roster, &Limits::data()).unwrap();
+    let values = Predictions::read(predictions(0.25).as_bytes(), &roster, &Limits::predictions()).unwrap();
+    let expected = concordance::judge(values.values(), &roster, &regions, 0.3).unwrap();
+    assert_eq!(judged, json!(expected));
+    assert_eq!(world.attribute(A, "concordance")["score"].as_f64().map(f64::to_bits), Some(expected.score.to_bits()));
+}
+
+#[tokio::test]
+async fn what_is_wrong_has_a_code_that_says_whose_fault_it_is() {
+    let world = world().await;
+    let deps = world.deps();
+    let code = async |id, settings| run_with(&deps, "prepare", id, settings).await.unwrap_err();
+    assert_eq!(code("cccccccccccccc", SETTINGS).await.code, FailureCode::SubmissionNotFound);
+    assert!(code(A, "{}").await.message.contains("no \"scoring\""));
+    let missing = code(A, r#"{"scoring": {"dataset": "other"}}"#).await;
+    assert!(missing.code == FailureCode::ScoringFault && missing.message.contains("datasets/other/tournament.csv"));
+    world.put("scoring/predictions/r1/bbbbbbbbbbbbbb.csv", "id,probability\nn0000,0.5\n");
+    let invalid = code(B, SETTINGS).await;
+    assert_eq!(invalid.code, FailureCode::PredictionsInvalid);
+    assert!(invalid.message.contains("299 missing: n0001"), "{}", invalid.message);
+    world.kept.lock().unwrap().objects.remove("scoring/predictions/r1/bbbbbbbbbbbbbb.csv");
+    assert_eq!(code(B, SETTINGS).await.code, FailureCode::PredictionsMissing);
+    let unprepared = run(&deps, "originality", B).await.unwrap_err();
+    assert_eq!(unprepared.code, FailureCode::ScoringFault);
+    assert!(world.snapshot().summaries.is_empty());
+}
+
+#[tokio::test]
+async fn a_failure_is_in_the_record_until_the_part_is_judged() {
+    let world = world().await;
+    let deps = world.deps();
+    let fail = |part: &str| {
+        let error =
+            json!({"Error": "ScoringFault", "Cause": r#"{"errorType":"ScoringFault","errorMessage":"try again"}"#});
+        let event = json!({"action": "fail", "submissionId": A, "part": part, "error": error});
+        serde_json::from_value::<Request>(event).unwrap()
+    };
+    let failed = handle(fail("concordance"), &deps).await.unwrap();
+    assert_eq!(
+        failed,
+        json!({"part": "concordance", "code": "ScoringFault", "fault": "platform", "message": "try again"})
+    );
+    assert_eq!(world.attribute(A, "concordanceFailure"), json!({"code": "ScoringFault", "message": "try again"}));
+    run(&deps, "prepare", A).await.unwrap();
+    run(&deps, "concordance", A).await.unwrap();
+    assert_eq!(world.attribute(A, "concordanceFailure"), Value::Null);
+    handle(fail("concordance"), &deps).await.unwrap();
+    assert_eq!(world.attribute(A, "concordanceFailure"), Value::Null);
+
+    let raise = |redriven: bool| {
+        serde_json::from_value::<Request>(json!({"action": "raise", "failure": failed, "redriven": redriven})).unwrap()
+    };
+    assert_eq!(handle(raise(true), &deps).await.unwrap(), Value::Null);
+    assert_eq!(handle(raise(false), &deps).await.unwrap_err().code, FailureCode::ScoringFault);
+}
+
+#[tokio::test]
+async fn predictions_come_out_of_a_training_jobs_output() {
+    let world = world().await;
+    let deps = world.deps();
+    let id = "cccccccccccccc";
+    let event = json!({
+        "action": "extract", "submissionId": id, "round": "r1", "userId": "22", "created": "2026-01-01T02:00:03+02:00",
+        "modelUri": "s3://models/c/x-0-1/output/model.tar.gz",
+    });
+    let extract = || serde_json::from_value::<Request>(event.clone()).unwrap();
+    assert_eq!(handle(extract(), &deps).await.unwrap_err().code, FailureCode::PredictionsMissing);
+    let csv = predictions(0.1);
+    let mut header = tar::Header::new_ustar();
+    header.set_size(csv.len() as u64);
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    tar.append_data(&mut header, "predictions.csv", csv.as_bytes()).unwrap();
+    world.put("models/c/x-0-1/output/output.tar.gz", tar.into_inner().unwrap().finish().unwrap());
+    handle(extract(), &deps).await.unwrap();
+    assert_eq!(world.object("scoring/predictions/r1/cccccccccccccc.csv").unwrap(), csv.as_bytes());
+    assert_eq!(world.attribute(id, "created"), "2026-01-01T00:00:03Z");
+    let before = world.snapshot();
+    handle(extract(), &deps).await.unwrap();
+    assert_eq!(world.snapshot(), before);
+    for action in ALL {
+        run(&deps, action, id).await.unwrap();
+    }
+    assert_eq!(world.attribute(id, "originality")["original"], true);
+}
+
+#[tokio::test]
+async fn a_challenges_settings_are_checked_and_passed_on() {
+    let world = world().await;
+    let deps = world.deps();
+    let configure = async |settings: Value| {
+        let event = json!({"action": "configure", "settings": settings});
+        handle(serde_json::from_value::<Request>(event).unwrap(), &deps).await
+    };
+    assert_eq!(configure(Value::Null).await.unwrap(), json!({"training": {}, "isScored": false}));
+    let settings = r#"{"training": {"instance_type": "ml.c5.xlarge"}, "scoring": {}}"#;
+    let expected = json!({"training": {"instanceType": "ml.c5.xlarge"}, "isScored": true});
+    assert_eq!(configure(json!(settings)).await.unwrap(), expected);
+    let failure = configure(json!(r#"{"training": {"instance_type": "ml.p4d.24xlarge"}}"#)).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::ScoringFault);
+    assert!(failure.message.contains("expected one of ml.m5.large, ml.c5.xlarge"), "{}", failure.message);
+}
