@@ -1,5 +1,7 @@
 //! The round that the samples belong to: its data in the scoring bucket, and its settings.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context, Result};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
@@ -43,12 +45,12 @@ impl Files {
             let mut fields = line.split(',');
             let (id, part) = (fields.next().unwrap_or_default(), fields.nth(1).unwrap_or_default());
             if part == "train" {
-                files.training += &format!("{line}\n");
+                let _ = writeln!(files.training, "{line}");
                 continue;
             }
-            files.tournament += &format!("{}\n", without_target(line));
+            let _ = writeln!(files.tournament, "{}", without_target(line));
             if let ("validation", Some(target)) = (part, line.rsplit(',').next()) {
-                files.truth += &format!("{id},{target}\n");
+                let _ = writeln!(files.truth, "{id},{target}");
             }
         }
         files
@@ -59,7 +61,7 @@ impl Files {
 pub fn predictions(of: impl Fn(u32) -> f64) -> String {
     let mut csv = "id,probability\n".to_owned();
     for (at, line) in (0..).zip(Files::of_samples().tournament.lines().skip(1)) {
-        csv += &format!("{},{}\n", line.split(',').next().unwrap_or_default(), of(at));
+        let _ = writeln!(csv, "{},{}", line.split(',').next().unwrap_or_default(), of(at));
     }
     csv
 }

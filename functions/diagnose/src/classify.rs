@@ -89,7 +89,7 @@ pub fn classify(step: Step, error: &StepError) -> Classification {
         return own(code, &error.cause);
     }
     match step {
-        Step::FetchSubmission => unexpected(error),
+        Step::FetchSubmission | Step::ReadChallenge => unexpected(error),
         Step::BuildImage => build::classify(error),
         Step::ResolveImage => Classification::new(
             FailureCode::BuildServiceFault,
@@ -97,7 +97,6 @@ pub fn classify(step: Step, error: &StepError) -> Classification {
         )
         .detail(format!("{}: {}", error.error, error.cause)),
         Step::TrainModel => training::classify(error),
-        Step::ReadChallenge => unexpected(error),
         Step::ScoreSubmission => scoring::classify(error),
     }
 }
@@ -143,7 +142,14 @@ mod tests {
     }
 
     fn steps() -> impl Strategy<Value = Step> {
-        prop::sample::select(vec![Step::FetchSubmission, Step::BuildImage, Step::ResolveImage, Step::TrainModel])
+        prop::sample::select(vec![
+            Step::FetchSubmission,
+            Step::BuildImage,
+            Step::ResolveImage,
+            Step::TrainModel,
+            Step::ReadChallenge,
+            Step::ScoreSubmission,
+        ])
     }
 
     proptest! {
