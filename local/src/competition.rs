@@ -14,7 +14,12 @@ use crate::stack::Clients;
 /// The sample round, which is the challenge that the Submission API's stand-in names.
 pub const ROUND: &str = "30054692";
 /// Its settings.
-pub const SETTINGS: &str = r#"{"scoring": {"training": "training.csv", "truth": "truth.csv", "metric": "logloss"}}"#;
+pub const SETTINGS: &str = r#"{
+  "training": {"instance_type": "ml.c5.xlarge", "hyper_parameters": {"rounds": "40"}},
+  "scoring": {"training": "training.csv", "truth": "truth.csv", "metric": "logloss"}
+}"#;
+/// What they may ask for.
+pub const INSTANCE_TYPES: &str = "ml.m5.large,ml.c5.xlarge";
 /// The sample data: rows of all parts in one file, as participants train on it.
 const DATA: &str = include_str!("../../samples/data/tournament.csv");
 

@@ -73,7 +73,7 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         a_broken_dockerfile_is_the_participants_fault,
         a_failing_training_is_the_participants_fault,
         an_image_without_a_train_program_is_unusable,
-        a_training_without_predictions_of_its_own_is_rejected,
+        a_training_without_predictions_that_fit_is_rejected,
         a_file_that_is_no_archive_is_rejected_before_anything_is_built,
         an_unknown_submission_fails_the_execution_with_its_code,
         an_aborted_execution_is_reported_too,
@@ -295,7 +295,7 @@ async fn an_image_without_a_train_program_is_unusable(stack: &Stack) -> Result<(
     Ok(())
 }
 
-async fn a_training_without_predictions_of_its_own_is_rejected(stack: &Stack) -> Result<()> {
+async fn a_training_without_predictions_that_fit_is_rejected(stack: &Stack) -> Result<()> {
     let train = |line: &str| {
         dockerfile(&format!(
             "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '#!/bin/sh\\n{line}\\n' >/bin/train && chmod +x /bin/train\n"
@@ -306,7 +306,11 @@ async fn a_training_without_predictions_of_its_own_is_rejected(stack: &Stack) ->
     let link = train("ln -s /opt/ml/input/data/training/tournament.csv /opt/ml/output/data/predictions.csv")?;
     let outcome = rejected(stack, link.path(), FailureCode::PredictionsInvalid).await?;
     ensure!(failure_of(&outcome)?.message.contains("not a regular file"), "{outcome:?}");
-    let partial = train("printf \"id,probability\\\\nn26074cc8,0.5\\\\n\" >/opt/ml/output/data/predictions.csv")?;
+    // The challenge has settings of its own.
+    let config = "/opt/ml/input/config";
+    let partial = train(&format!(
+        "grep -q ml.c5.xlarge {config}/resourceconfig.json || exit 1\\ngrep -q rounds {config}/hyperparameters.json || exit 1\\nprintf \"id,probability\\\\nn26074cc8,0.5\\\\n\" >/opt/ml/output/data/predictions.csv"
+    ))?;
     let outcome = rejected(stack, partial.path(), FailureCode::PredictionsInvalid).await?;
     ensure!(failure_of(&outcome)?.message.contains("599 missing"), "{outcome:?}");
     Ok(())
