@@ -1,5 +1,7 @@
 //! The round that the samples belong to: its data in the scoring bucket, and its settings.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context, Result};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
@@ -12,7 +14,12 @@ use crate::stack::Clients;
 /// The sample round, which is the challenge that the Submission API's stand-in names.
 pub const ROUND: &str = "30054692";
 /// Its settings.
-pub const SETTINGS: &str = r#"{"scoring": {"training": "training.csv", "truth": "truth.csv", "metric": "logloss"}}"#;
+pub const SETTINGS: &str = r#"{
+  "training": {"instance_type": "ml.c5.xlarge", "hyper_parameters": {"rounds": "40"}},
+  "scoring": {"training": "training.csv", "truth": "truth.csv", "metric": "logloss"}
+}"#;
+/// What they may ask for.
+pub const INSTANCE_TYPES: &str = "ml.m5.large,ml.c5.xlarge";
 /// The sample data: rows of all parts in one file, as participants train on it.
 const DATA: &str = include_str!("../../samples/data/tournament.csv");
 
@@ -43,12 +50,12 @@ impl Files {
             let mut fields = line.split(',');
             let (id, part) = (fields.next().unwrap_or_default(), fields.nth(1).unwrap_or_default());
             if part == "train" {
-                files.training += &format!("{line}\n");
+                let _ = writeln!(files.training, "{line}");
                 continue;
             }
-            files.tournament += &format!("{}\n", without_target(line));
+            let _ = writeln!(files.tournament, "{}", without_target(line));
             if let ("validation", Some(target)) = (part, line.rsplit(',').next()) {
-                files.truth += &format!("{id},{target}\n");
+                let _ = writeln!(files.truth, "{id},{target}");
             }
         }
         files
@@ -59,7 +66,7 @@ impl Files {
 pub fn predictions(of: impl Fn(u32) -> f64) -> String {
     let mut csv = "id,probability\n".to_owned();
     for (at, line) in (0..).zip(Files::of_samples().tournament.lines().skip(1)) {
-        csv += &format!("{},{}\n", line.split(',').next().unwrap_or_default(), of(at));
+        let _ = writeln!(csv, "{},{}", line.split(',').next().unwrap_or_default(), of(at));
     }
     csv
 }

@@ -76,6 +76,7 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
         format!("InputS3Bucket={INPUT_BUCKET}"),
         format!("InputFolderPrefix={INPUT_PREFIX}"),
         format!("OutputS3Bucket={OUTPUT_BUCKET}"),
+        format!("ChallengeInstanceTypes={}", competition::INSTANCE_TYPES),
         format!("BuildResource={build_activity}"),
         format!("TrainResource={train_activity}"),
     ];

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use shared::outcome::{Outcome, Status};
+use serde_json::Value;
+use shared::outcome::{Outcome, Scores, Status};
 
 use crate::watch::Visit;
 
@@ -76,8 +77,30 @@ pub fn outcome(outcome: &Outcome) -> String {
     if let Some(training) = &outcome.training {
         let _ = writeln!(text, "  trained by   {}\n  model        {}", training.job_name, training.model_uri);
     }
+    if let Some(scores) = &outcome.scores {
+        text.push_str(&judgements(scores));
+    }
     if let Some(review) = &outcome.review {
         let _ = writeln!(text, "  review       {review} in the Submission API");
+    }
+    text
+}
+
+/// What was judged about the predictions.
+fn judgements(scores: &Scores) -> String {
+    let mut text = String::new();
+    let number = |judgement: &Value, name: &str| judgement[name].as_f64().unwrap_or(f64::NAN);
+    if let Some(concordance) = &scores.concordance {
+        let verdict = if concordance["concordant"] == true { "concordant" } else { "not concordant" };
+        let _ = writeln!(text, "  concordance  {verdict}, score {:.4}", number(concordance, "score"));
+    }
+    if let Some(originality) = &scores.originality {
+        let verdict = if originality["original"] == true { "original" } else { "not original" };
+        let _ = writeln!(text, "  originality  {verdict}, compared with {} earlier ones", originality["compared"]);
+    }
+    if let Some(metric) = &scores.metric {
+        let name = metric["name"].as_str().unwrap_or_default();
+        let _ = writeln!(text, "  metric       {name} {:.4}", number(metric, "score"));
     }
     text
 }

@@ -77,6 +77,7 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         a_failing_training_is_the_participants_fault,
         a_training_that_takes_all_memory_is_told_so,
         an_image_without_a_train_program_is_unusable,
+        a_training_without_predictions_that_fit_is_rejected,
         a_file_that_is_no_archive_is_rejected_before_anything_is_built,
         an_unknown_submission_fails_the_execution_with_its_code,
         an_aborted_execution_is_reported_too,
@@ -384,6 +385,27 @@ async fn a_training_that_takes_all_memory_is_told_so(stack: &Stack) -> Result<()
 async fn an_image_without_a_train_program_is_unusable(stack: &Stack) -> Result<()> {
     let submission = dockerfile("FROM public.ecr.aws/docker/library/busybox:1.37\n")?;
     rejected(stack, submission.path(), FailureCode::ImageUnusable).await?;
+    Ok(())
+}
+
+async fn a_training_without_predictions_that_fit_is_rejected(stack: &Stack) -> Result<()> {
+    let train = |line: &str| {
+        dockerfile(&format!(
+            "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '#!/bin/sh\\n{line}\\n' >/bin/train && chmod +x /bin/train\n"
+        ))
+    };
+    let outcome = rejected(stack, train("exit 0")?.path(), FailureCode::PredictionsMissing).await?;
+    ensure!(outcome.training.is_some(), "it was not trained");
+    let link = train("ln -s /opt/ml/input/data/training/tournament.csv /opt/ml/output/data/predictions.csv")?;
+    let outcome = rejected(stack, link.path(), FailureCode::PredictionsInvalid).await?;
+    ensure!(failure_of(&outcome)?.message.contains("not a regular file"), "{outcome:?}");
+    // The challenge has settings of its own.
+    let config = "/opt/ml/input/config";
+    let partial = train(&format!(
+        "grep -q ml.c5.xlarge {config}/resourceconfig.json || exit 1\\ngrep -q rounds {config}/hyperparameters.json || exit 1\\nprintf \"id,probability\\\\nn26074cc8,0.5\\\\n\" >/opt/ml/output/data/predictions.csv"
+    ))?;
+    let outcome = rejected(stack, partial.path(), FailureCode::PredictionsInvalid).await?;
+    ensure!(failure_of(&outcome)?.message.contains("599 missing"), "{outcome:?}");
     Ok(())
 }
 

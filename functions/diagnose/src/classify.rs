@@ -183,7 +183,7 @@ pub fn classify(step: Step, error: &StepError, described: Option<&Described>) ->
         None => {}
     }
     match step {
-        Step::FetchSubmission => unexpected(error),
+        Step::FetchSubmission | Step::ReadChallenge => unexpected(error),
         Step::BuildImage => build::classify(error),
         Step::ResolveImage => Classification::new(
             FailureCode::BuildServiceFault,
@@ -192,7 +192,6 @@ pub fn classify(step: Step, error: &StepError, described: Option<&Described>) ->
         .detail(format!("{}: {}", error.error, error.cause))
         .retry_after(60),
         Step::TrainModel => training::classify(error),
-        Step::ReadChallenge => unexpected(error),
         Step::ScoreSubmission => scoring::classify(error),
     }
 }
@@ -238,7 +237,14 @@ mod tests {
     }
 
     fn steps() -> impl Strategy<Value = Step> {
-        prop::sample::select(vec![Step::FetchSubmission, Step::BuildImage, Step::ResolveImage, Step::TrainModel])
+        prop::sample::select(vec![
+            Step::FetchSubmission,
+            Step::BuildImage,
+            Step::ResolveImage,
+            Step::TrainModel,
+            Step::ReadChallenge,
+            Step::ScoreSubmission,
+        ])
     }
 
     proptest! {

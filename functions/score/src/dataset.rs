@@ -101,16 +101,15 @@ impl Datasets {
         }
         let (roster_key, regions_key) = (format!("{folder}/roster.csv"), format!("{folder}/regions.csv"));
         let stored = tokio::try_join!(self.objects.read(&roster_key), self.objects.read(&regions_key))?;
-        let (roster, regions) = match stored {
-            (Some(roster), Some(regions)) => (roster, regions),
-            _ => {
-                let (roster, regions) = self.compute(places, &versions).await?;
-                tracing::info!(folder, "computed the regions of a dataset");
-                tokio::try_join!(
-                    self.objects.write_once(&roster_key, roster),
-                    self.objects.write_once(&regions_key, regions)
-                )?
-            }
+        let (roster, regions) = if let (Some(roster), Some(regions)) = stored {
+            (roster, regions)
+        } else {
+            let (roster, regions) = self.compute(places, &versions).await?;
+            tracing::info!(folder, "computed the regions of a dataset");
+            tokio::try_join!(
+                self.objects.write_once(&roster_key, roster),
+                self.objects.write_once(&regions_key, regions)
+            )?
         };
         let dataset = tokio::task::spawn_blocking(move || read_derived(&roster, &regions)).await;
         let dataset = dataset.map_err(|panic| fault("The stored regions cannot be read.").caused_by(panic))?;

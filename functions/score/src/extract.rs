@@ -1,7 +1,8 @@
 //! The predictions out of a training job's output.
 
+use std::cell::Cell;
 use std::io::{self, Read, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::rc::Rc;
 
 use aws_sdk_s3::primitives::ByteStream;
 use flate2::read::MultiGzDecoder;
@@ -98,13 +99,10 @@ fn output_key(model: &str, bucket: &str) -> Result<String, Failure> {
 /// When the file is missing, not regular, there twice or larger than `max_bytes`, or the archive is too large or cannot be
 /// read.
 pub fn predictions_in(reader: impl Read, max_bytes: u64, mut to: impl Write) -> Result<u64, ArchiveError> {
-    let exhausted = Arc::new(Mutex::new(false));
+    let exhausted = Rc::new(Cell::new(false));
     let limit = max_bytes.saturating_add(MAX_OTHER_BYTES);
-    let bounded = Bounded { inner: MultiGzDecoder::new(reader), left: limit, exhausted: Arc::clone(&exhausted) };
-    let read = |error| match *exhausted.lock().unwrap_or_else(PoisonError::into_inner) {
-        true => ArchiveError::TooMuch,
-        false => ArchiveError::Read(error),
-    };
+    let bounded = Bounded { inner: MultiGzDecoder::new(reader), left: limit, exhausted: Rc::clone(&exhausted) };
+    let read = |error| if exhausted.get() { ArchiveError::TooMuch } else { ArchiveError::Read(error) };
     let mut archive = Archive::new(bounded);
     let mut found = None;
     let mut entries = 0;
@@ -166,22 +164,18 @@ fn copy(
 struct Bounded<R> {
     inner: R,
     left: u64,
-    exhausted: Arc<Mutex<bool>>,
+    exhausted: Rc<Cell<bool>>,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        match self.left.checked_sub(count as u64) {
-            Some(left) => {
-                self.left = left;
-                Ok(count)
-            }
-            None => {
-                *self.exhausted.lock().unwrap_or_else(PoisonError::into_inner) = true;
-                Err(io::Error::other("the archive unpacks to too much"))
-            }
+        if let Some(left) = self.left.checked_sub(count as u64) {
+            self.left = left;
+            return Ok(count);
         }
+        self.exhausted.set(true);
+        Err(io::Error::other("the archive unpacks to too much"))
     }
 }
 
@@ -257,10 +251,10 @@ mod tests {
         let mut bounded = Bounded {
             inner: MultiGzDecoder::new(io::Cursor::new(bomb.finish().unwrap())),
             left: 1 << 16,
-            exhausted: Arc::default(),
+            exhausted: Rc::default(),
         };
         assert!(io::copy(&mut bounded, &mut io::sink()).is_err());
-        assert!(*bounded.exhausted.lock().unwrap());
+        assert!(bounded.exhausted.get());
     }
 
     #[test]

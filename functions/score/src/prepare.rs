@@ -1,7 +1,5 @@
 //! Reading a submission's predictions, once, and writing what every judgement needs of them.
 
-use std::sync::Arc;
-
 use scoring::originality::Entry;
 use scoring::stored::{aligned_from_bytes, aligned_to_bytes, sorted_to_bytes};
 use scoring::{Invalid, Limits, Predictions, Roster, Sorted, Summary};
@@ -38,13 +36,16 @@ pub(crate) async fn prepare(job: &Job, deps: &Deps) -> Result<Value, Failure> {
     }
     let scoring = deps.scoring(&job.settings)?;
     let dataset = deps.datasets.load(&Places::of(&job.round, &scoring)).await?;
-    let ids = Arc::new(dataset);
     let key = record.submission.predictions_key();
+    if !key.starts_with("predictions/") {
+        return Err(fault(
+            "The record's predictionsKey has to begin with predictions/. Mend the record, then redrive.",
+        ));
+    }
     let version = deps.objects.version(&key).await?.ok_or_else(|| {
         Failure::new(FailureCode::PredictionsMissing, "There are no predictions: upload them and submit again.")
     })?;
     let limits = Limits { max_bytes: deps.max_predictions_bytes, ..Limits::predictions() };
-    let dataset = Arc::clone(&ids);
     let read = move |reader| read(reader, &dataset.roster, &limits);
     let predictions = deps.objects.parse(&key, &version, read).await??;
 

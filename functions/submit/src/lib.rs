@@ -15,6 +15,7 @@ mod keys;
 pub mod page;
 mod settings;
 
+use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use body::Body;
 use http::{Refusal, Request, Response};
 use keys::CachedKeys;
@@ -136,7 +137,7 @@ async fn start(id: &SubmissionId, round: &Round, deps: &Deps) -> Result<String, 
     let input = serde_json::to_string(&Input { submission_id: id, round }).unwrap_or_default();
     match deps.sfn.start_execution().state_machine_arn(machine).name(name.as_str()).input(input).send().await {
         Ok(execution) => Ok(execution.execution_arn),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_execution_already_exists()) => {
+        Err(error) if error.as_service_error().is_some_and(StartExecutionError::is_execution_already_exists) => {
             Ok(format!("{}:{}", machine.replace(":stateMachine:", ":execution:"), name.as_str()))
         }
         Err(error) => {

@@ -7,6 +7,8 @@
 mod server;
 mod world;
 
+use std::fmt::Write as _;
+
 use score::{Deps, Request, handle};
 use scoring::{Limits, Predictions, Regions, Roster, concordance};
 use serde_json::{Value, json};
@@ -22,7 +24,7 @@ fn tournament() -> String {
     let mut csv = "id,era,data_type,feature1,feature2,target\n".to_owned();
     for row in 0..ROWS {
         let split = ["validation", "test", "live"][row as usize % 3];
-        csv += &format!("n{row:04},e1,{split},0.{:03},0.{:03},\n", row * 7919 % 1000, row * 104_729 % 1000);
+        writeln!(csv, "n{row:04},e1,{split},0.{:03},0.{:03},", row * 7919 % 1000, row * 104_729 % 1000).unwrap();
     }
     csv
 }
@@ -30,7 +32,7 @@ fn tournament() -> String {
 fn training() -> String {
     let mut csv = "id,feature2,feature1,target\n".to_owned();
     for row in 0..100 {
-        csv += &format!("t{row},0.{:03},0.{:03},1\n", row * 613 % 1000, row * 211 % 1000);
+        writeln!(csv, "t{row},0.{:03},0.{:03},1", row * 613 % 1000, row * 211 % 1000).unwrap();
     }
     csv + "t100,,0.5,1\n"
 }
@@ -40,7 +42,7 @@ fn predictions(shift: f64) -> String {
     let mut csv = "id,probability\n".to_owned();
     for row in 0..ROWS {
         let value = (f64::from(row * 37 % ROWS) / f64::from(ROWS) * 0.5 + shift).clamp(0.0, 1.0);
-        csv += &format!("n{row:04},{value}\n");
+        writeln!(csv, "n{row:04},{value}").unwrap();
     }
     csv
 }
@@ -82,7 +84,8 @@ async fn every_judgement_is_in_the_record_and_repeating_changes_nothing() {
         json!({"original": true, "similar_count": 0, "compared": 0, "offenders": [], "offender_count": 0})
     );
     // Of n0000 the prediction is 0.25 and the truth 1; of n0003 0.435 and 0.
-    assert_eq!(answers[3], json!({"name": "mae", "score": (0.75 + 0.435) / 2.0, "standing": (0.75 + 0.435) / -2.0}));
+    let score = f64::midpoint(0.75, 0.435);
+    assert_eq!(answers[3], json!({"name": "mae", "score": score, "standing": -score}));
     for (at, part) in ["predictions", "originality", "concordance", "metric"].into_iter().enumerate() {
         assert_eq!(world.attribute(A, part), answers[at], "{part}");
     }
@@ -236,7 +239,7 @@ async fn a_given_region_file_is_honoured_to_the_last_bit() {
     let roster = Roster::read(tournament().as_bytes(), &Limits::data()).unwrap();
     let mut given = "id,region\n".to_owned();
     for row in 0..ROWS {
-        given += &format!("n{row:04},{}\n", 10 + row % 7);
+        writeln!(given, "n{row:04},{}", 10 + row % 7).unwrap();
     }
     world.put("scoring/datasets/r1/regions.csv", &given);
     let settings = r#"{"scoring": {"regions": "regions.csv", "concordance_threshold": 0.3}}"#;
@@ -265,6 +268,9 @@ async fn what_is_wrong_has_a_code_that_says_whose_fault_it_is() {
     assert!(invalid.message.contains("299 missing: n0001"), "{}", invalid.message);
     world.kept.lock().unwrap().objects.remove("scoring/predictions/r1/bbbbbbbbbbbbbb.csv");
     assert_eq!(code(B, SETTINGS).await.code, FailureCode::PredictionsMissing);
+    world.kept.lock().unwrap().submissions.get_mut(B).unwrap()["predictionsKey"] =
+        json!({"S": "datasets/r1/truth.csv"});
+    assert!(code(B, SETTINGS).await.message.contains("has to begin with predictions/"));
     let unprepared = run(&deps, "originality", B).await.unwrap_err();
     assert_eq!(unprepared.code, FailureCode::ScoringFault);
     assert!(world.snapshot().summaries.is_empty());

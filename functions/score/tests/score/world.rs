@@ -1,6 +1,7 @@
 //! A server that plays S3 and DynamoDB, as far as the function uses them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
@@ -133,7 +134,7 @@ fn plain(attribute: &Value) -> Value {
 fn reply(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let mut head = format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     Reply::Raw([head.as_bytes(), b"\r\n", body].concat())
 }

@@ -1,7 +1,7 @@
 //! Training and tournament data, and region files.
 
 use scoring::kmeans::KMeans;
-use scoring::{Features, Invalid, Limits, Regions, Roster, Split};
+use scoring::{Features, Invalid, Limits, NotAligned, Predictions, Regions, Roster, Split};
 
 const TRAINING: &str =
     "id,era,feature1,x_feature2,target\nt1,e,0.1,0.2,1\nt2,e,,0.3,0\nt3,e,0.4,NaN,0\nt4,e,0.5,0.6,1\n";
@@ -70,4 +70,30 @@ fn a_given_region_file_is_honoured_or_refused() {
     assert!(matches!(read("id,region\na,x\nb,0\n"), Err(Invalid::NotANumber { .. })));
     assert!(matches!(read("id,region\na,1\n"), Err(Invalid::Ids(_))));
     assert!(matches!(read("id,region,x\na,1,1\n"), Err(Invalid::UnexpectedColumn { .. })));
+}
+
+#[test]
+fn a_written_roster_judges_as_the_one_it_was_written_of() {
+    let data = "data_type,id,feature1\ntest,b,1\nvalidation,\"a,1\",2\nlive,\"say \"\"c\"\"\",3\n";
+    let roster = Roster::read(data.as_bytes(), &Limits::data()).unwrap();
+    let mut written = Vec::new();
+    roster.write(&mut written).unwrap();
+    assert_eq!(
+        String::from_utf8(written.clone()).unwrap(),
+        "id,data_type\n\"a,1\",validation\nb,test\n\"say \"\"c\"\"\",live\n"
+    );
+    let again = Roster::read(written.as_slice(), &Limits::data()).unwrap();
+    assert!(again.iter().eq(roster.iter()));
+}
+
+#[test]
+fn stored_values_are_predictions_only_of_their_own_tournament() {
+    let roster = Roster::read(&b"id,data_type\na,test\nb,live\n"[..], &Limits::data()).unwrap();
+    assert_eq!(Predictions::from_aligned(vec![0.0, 1.0], &roster).unwrap().values(), [0.0, 1.0]);
+    let few = Predictions::from_aligned(vec![0.5], &roster);
+    assert_eq!(few, Err(NotAligned::Count { found: 1, expected: 2 }));
+    for value in [1.5, -0.1, f64::NAN] {
+        let error = Predictions::from_aligned(vec![0.5, value], &roster);
+        assert_eq!(error, Err(NotAligned::OutOfRange { index: 1 }));
+    }
 }

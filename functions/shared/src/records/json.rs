@@ -35,6 +35,7 @@ fn in_range(number: &Number) -> String {
 
 /// An item as a JSON object; binary attributes and sets are left out.
 #[must_use]
+#[allow(clippy::implicit_hasher, reason = "the SDK's items have the default one")]
 pub fn from_item(item: HashMap<String, AttributeValue>) -> Map<String, Value> {
     item.into_iter().filter_map(|(name, value)| Some((name, from_attribute(value)?))).collect()
 }
