@@ -88,8 +88,9 @@ fn every_task_has_a_timeout_and_retries_and_all_but_the_last_are_caught() {
 fn every_retry_has_jitter_and_a_longest_wait() {
     for (name, state) in states() {
         for retry in state["Retry"].as_array().into_iter().flatten() {
-            assert!(retry["MaxAttempts"] == 0 || retry["JitterStrategy"] == "FULL", "{name}");
-            assert!(retry["MaxDelaySeconds"].is_number(), "{name}");
+            let is_none = retry["MaxAttempts"] == 0;
+            assert!(is_none || retry["JitterStrategy"] == "FULL", "{name}");
+            assert!(is_none || retry["MaxDelaySeconds"].is_number(), "{name}");
         }
     }
 }
@@ -110,11 +111,28 @@ fn every_error_that_is_matched_exists() {
 
 #[test]
 fn the_participants_faults_are_not_retried_by_the_definition() {
+    let of_fetch = [
+        FailureCode::ArchiveInvalid,
+        FailureCode::ArchiveUnsafe,
+        FailureCode::ArchiveTooLarge,
+        FailureCode::DockerfileMissing,
+    ];
     for (name, state) in states() {
-        for retry in state["Retry"].as_array().into_iter().flatten() {
+        let retries = state["Retry"].as_array().cloned().unwrap_or_default();
+        let matches =
+            |retry: &Value, wanted: &str| retry["ErrorEquals"].as_array().unwrap().iter().any(|e| e == wanted);
+        for retry in retries.iter().filter(|retry| retry["MaxAttempts"] != 0) {
             for error in retry["ErrorEquals"].as_array().unwrap() {
                 let code = FailureCode::from_name(error.as_str().unwrap());
                 assert!(code.is_none_or(|code| code.fault() == shared::Fault::Platform), "{name} retries {error}");
+            }
+        }
+        // Where everything that failed is retried, what the function says of the submission is taken out before.
+        if state["Arguments"]["FunctionName"] == "${FetchFunctionArn}" {
+            for code in of_fetch {
+                let first =
+                    retries.iter().find(|retry| matches(retry, code.as_str()) || matches(retry, "States.TaskFailed"));
+                assert_eq!(first.unwrap()["MaxAttempts"], 0, "{name} retries {code}");
             }
         }
     }
