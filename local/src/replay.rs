@@ -39,10 +39,13 @@ pub struct Replay {
 impl Replay {
     /// Looks the stack's outputs up.
     pub async fn of_stack(root: &Path, stack: &str) -> Result<Self> {
-        let mut outputs = deploy::outputs_of(deploy::aws(&root.join(".local")), stack).await?;
+        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let region = config.region().context("no region is configured: set AWS_REGION or choose an AWS_PROFILE")?;
+        let mut aws = deploy::aws(&root.join(".local"));
+        aws.env("AWS_DEFAULT_REGION", region.as_ref());
+        let mut outputs = deploy::outputs_of(aws, stack).await?;
         let mut output = |name: &str| outputs.remove(name).with_context(|| format!("{stack} has no output {name}"));
         let (bucket, intake) = (output("StagingBucketName")?, output("IntakeFunctionArn")?);
-        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
         // An emulator on this machine knows no bucket by a host name.
         let local = std::env::var("AWS_ENDPOINT_URL").is_ok();
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(local).build();

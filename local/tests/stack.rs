@@ -217,7 +217,8 @@ fn arguments(tasks: &Tasks, task: &str, outcome: &Outcome) -> Result<Value> {
     Ok(serde_json::from_str(&text.replace(&archive.version_id, "VERSION").replace(digest, "DIGEST"))?)
 }
 
-/// What StartBuild and CreateTrainingJob are called with, to the last field.
+/// What StartBuild and CreateTrainingJob are called with, to the last field. The sample's challenge has an instance type and
+/// a hyperparameter of its own.
 async fn the_two_synchronous_tasks_get_exactly_these_arguments(stack: &Stack) -> Result<()> {
     let id = new_nanoid('_')?;
     let (_, outcome) = process(stack, &id, &sample("regression")).await?;
@@ -236,7 +237,7 @@ async fn the_two_synchronous_tasks_get_exactly_these_arguments(stack: &Stack) ->
         "TimeoutInMinutesOverride": 60,
         "QueuedTimeoutInMinutesOverride": 480,
         "EnvironmentVariablesOverride": [
-            variable("BUILD_CONTEXT", "."),
+            variable("BUILD_CONTEXT", "code"),
             variable("IMAGE_REPOSITORY_URI", &format!("{registry}/SAFE-ID")),
             variable("MAX_IMAGE_BYTES", "10737418240"),
         ],
@@ -255,7 +256,8 @@ async fn the_two_synchronous_tasks_get_exactly_these_arguments(stack: &Stack) ->
             "S3DataDistributionType": "FullyReplicated",
         }}}],
         "OutputDataConfig": {"S3OutputPath": format!("s3://{OUTPUT_BUCKET}/SUBMISSION-ID")},
-        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30},
+        "ResourceConfig": {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
+        "HyperParameters": {"rounds": "40"},
         "StoppingCondition": {"MaxRuntimeInSeconds": 86400},
         "EnableManagedSpotTraining": false,
         "EnableNetworkIsolation": true,
@@ -577,8 +579,8 @@ async fn what_was_put_aside_is_taken_once_it_can_be_read(stack: &Stack) -> Resul
             .output()
     };
     let shown = replay(&["--dry-run"]).await?;
-    let shown = String::from_utf8(shown.stdout)?;
-    ensure!(objects.iter().all(|(key, _)| shown.contains(key)), "{shown}");
+    let (shown, said) = (String::from_utf8(shown.stdout)?, String::from_utf8(shown.stderr)?);
+    ensure!(objects.iter().all(|(key, _)| shown.contains(key)), "{shown}{said}");
     ensure!(!started(stack, &mended).await?, "a dry run delivered a record");
 
     let keys = objects.each_ref().map(|(key, _)| *key);

@@ -93,6 +93,9 @@ impl Bench {
             Sample::Endless => "sleep 600",
             Sample::Unreadable | Sample::Unknown => return Ok(()),
         };
+        // Of a challenge without settings, so that no predictions are asked for.
+        let metadata = json!({"id": id, "challengeId": 1, "memberId": 1, "submittedDate": "2026-01-01T00:00:00.000Z"});
+        std::fs::write(self.stack.api.folder.join(format!("{id}.json")), metadata.to_string())?;
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("train"), format!("#!/bin/sh\n{train}\n"))?;
         let dockerfile =
