@@ -15,15 +15,10 @@ const BAR: u128 = 40;
 /// Prints a visit of a state when it ends. Choices and other moments that take no time are left out.
 pub fn show_visit(visit: &Visit) {
     match visit.took {
-        None if is_work(visit) && std::io::stdout().is_terminal() => println!("  … {}", visit.state),
-        Some(took) if is_work(visit) => println!("  ✓ {:<16} {:>7.1} s", visit.state, took.as_secs_f64()),
+        None if visit.is_work && std::io::stdout().is_terminal() => println!("  … {}", visit.state),
+        Some(took) if visit.is_work => println!("  ✓ {:<18} {:>7.1} s", visit.state, took.as_secs_f64()),
         _ => {}
     }
-}
-
-/// States that do something.
-fn is_work(visit: &Visit) -> bool {
-    !matches!(visit.state.as_str(), "Prepare" | "DecideRetry" | "ResumeStep" | "IsPlatformFault" | "Finish")
 }
 
 /// The course of an execution as bars on a common axis of time.
@@ -32,11 +27,11 @@ pub fn picture(visits: &[Visit]) -> String {
     let end = visits.iter().map(|visit| visit.entered + visit.took.unwrap_or_default()).max().unwrap_or_default();
     let column = |at: Duration| usize::try_from(at.as_millis() * BAR / end.as_millis().max(1)).unwrap_or_default();
     let mut picture = String::new();
-    for visit in visits.iter().filter(|visit| is_work(visit)) {
+    for visit in visits.iter().filter(|visit| visit.is_work) {
         let took = visit.took.unwrap_or_default();
         let (from, to) = (column(visit.entered), column(visit.entered + took));
         let bar = format!("{}{}", " ".repeat(from), "█".repeat((to - from).max(1)));
-        let _ = writeln!(picture, "  {:<16} {bar:<42} {:>6.1} s", visit.state, took.as_secs_f64());
+        let _ = writeln!(picture, "  {:<18} {bar:<42} {:>6.1} s", visit.state, took.as_secs_f64());
     }
     picture
 }

@@ -16,6 +16,8 @@ const INTERVAL: Duration = Duration::from_millis(200);
 pub struct Visit {
     /// The state's name.
     pub state: String,
+    /// Whether it does or waits for something; choices and assignments take no time.
+    pub is_work: bool,
     /// When it was entered, since the execution's start.
     pub entered: Duration,
     /// How long it took; none while it lasts.
@@ -105,7 +107,8 @@ async fn visits(sfn: &Client, execution: &str) -> Result<Vec<Visit>> {
 
 fn note(visits: &mut Vec<Visit>, event: &HistoryEvent, at: Duration) {
     if let Some(entered) = event.state_entered_event_details() {
-        visits.push(Visit { state: entered.name().to_owned(), entered: at, took: None });
+        let is_work = !event.r#type().as_str().starts_with("Choice") && !event.r#type().as_str().starts_with("Pass");
+        visits.push(Visit { state: entered.name().to_owned(), is_work, entered: at, took: None });
     } else if (event.state_exited_event_details().is_some() || event.r#type().as_str().starts_with("Execution"))
         && let Some(last) = visits.last_mut()
     {
