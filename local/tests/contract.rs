@@ -97,7 +97,7 @@ fn every_retry_has_jitter_and_a_longest_wait() {
 
 #[test]
 fn every_error_that_is_matched_exists() {
-    let services = ["States.", "Lambda.", "CodeBuild.", "SageMaker.", "Ssm.", "StepFunctions."];
+    let services = ["States.", "Lambda.", "Runtime.", "Sandbox.", "CodeBuild.", "SageMaker.", "Ssm.", "StepFunctions."];
     for (name, state) in states() {
         let handlers = ["Retry", "Catch"].into_iter().filter_map(|key| state[key].as_array()).flatten();
         for error in handlers.flat_map(|handler| handler["ErrorEquals"].as_array().unwrap()) {

@@ -28,6 +28,7 @@ use shared::metrics::{Metrics, Unit};
 use shared::records::Part;
 use shared::{Failure, FailureCode, SubmissionId};
 use table::Tables;
+use tracing::Instrument;
 
 /// What the function works with.
 #[derive(Debug)]
@@ -74,7 +75,12 @@ impl Deps {
 ///
 /// A [`Failure`] with the code that the state machine decides by; it has been logged.
 pub async fn handle(request: Request, deps: &Deps) -> Result<Value, Failure> {
-    answer(&request, deps).await.inspect_err(Failure::log)
+    let span = request
+        .submission_id()
+        .map_or_else(|| tracing::info_span!("score"), |id| tracing::info_span!("score", submissionId = %id));
+    // On the heap: nested as they are, the futures of these calls are too deep a type for the compiler.
+    let answer = Box::pin(answer(&request, deps));
+    async { answer.await.inspect_err(Failure::log) }.instrument(span).await
 }
 
 async fn answer(request: &Request, deps: &Deps) -> Result<Value, Failure> {
@@ -101,7 +107,7 @@ fn configured(configure: &Configure, deps: &Deps) -> Result<Value, Failure> {
 async fn write_failure(fail: &Fail, deps: &Deps) -> Result<Value, Failure> {
     let failed = Failed::of(fail.part, &fail.error);
     deps.tables.failed(&fail.submission_id, &failed).await?;
-    tracing::info!(submission_id = %fail.submission_id, code = %failed.code, part = ?failed.part, "not judged");
+    tracing::info!(code = %failed.code, part = ?failed.part, "not judged");
     Ok(json!(failed))
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn originality(job: &Job, deps: &Deps) -> Result<Value, Failure
             Ok(again) => {
                 let original = again["original"].as_bool();
                 tracing::info!(
-                    submission_id,
+                    later = submission_id,
                     original,
                     "a later submission that is close is judged in sight of this one"
                 );
@@ -51,7 +51,7 @@ pub(crate) async fn originality(job: &Job, deps: &Deps) -> Result<Value, Failure
             }
             // Whoever removed its record wants no judgement on it.
             Err(failure) if failure.code == FailureCode::SubmissionNotFound => {
-                tracing::warn!(submission_id, "not judged again: it has no record");
+                tracing::warn!(later = submission_id, "not judged again: it has no record");
                 Ok(())
             }
             Err(failure) => Err(failure),

@@ -24,6 +24,20 @@ pub enum Request {
     Raise(Raise),
 }
 
+impl Request {
+    /// The submission that it is about, where the state machine names it.
+    pub(crate) fn submission_id(&self) -> Option<&SubmissionId> {
+        match self {
+            Self::Extract(extract) => Some(&extract.submission_id),
+            Self::Prepare(job) | Self::Originality(job) | Self::Concordance(job) | Self::Metric(job) => {
+                Some(&job.submission_id)
+            }
+            Self::Fail(fail) => Some(&fail.submission_id),
+            Self::Configure(_) | Self::Raise(_) => None,
+        }
+    }
+}
+
 /// The settings of a challenge.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -125,7 +125,7 @@ async fn record(id: &SubmissionId, deps: &Deps) -> Result<Record, Refusal> {
         Ok(None) => Err(Refusal::UnknownSubmission { id: id.to_string() }),
         Err(error) => {
             let error = aws_sdk_dynamodb::error::DisplayErrorContext(&error);
-            tracing::error!(submission_id = %id, %error, "the record cannot be read");
+            tracing::error!(submissionId = %id, %error, "the record cannot be read");
             Err(Refusal::Unavailable)
         }
     }
@@ -142,7 +142,7 @@ async fn start(id: &SubmissionId, round: &Round, deps: &Deps) -> Result<String, 
         }
         Err(error) => {
             let error = aws_sdk_sfn::error::DisplayErrorContext(&error);
-            tracing::error!(submission_id = %id, %error, "the execution cannot be started");
+            tracing::error!(submissionId = %id, %error, "the execution cannot be started");
             Err(Refusal::Unavailable)
         }
     }
