@@ -7,20 +7,21 @@ use anyhow::{Context, Result};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-/// Kills the process that made a connection from `peer` on this machine.
-pub(crate) fn kill(peer: SocketAddr) -> Result<()> {
-    let inode = inode(peer)?.context("the connection is gone")?;
+/// Kills the process that made a connection from `peer` to `own` on this machine.
+pub(crate) fn kill(peer: SocketAddr, own: SocketAddr) -> Result<()> {
+    let inode = inode(peer, own)?.context("the connection is gone")?;
     let process = process(&format!("socket:[{inode}]"))?.context("nobody has the connection")?;
     signal::kill(Pid::from_raw(process), Signal::SIGKILL)?;
     Ok(())
 }
 
-fn inode(peer: SocketAddr) -> Result<Option<String>> {
-    let port = format!(":{:04X}", peer.port());
+/// A port alone would not do: connections to several places can share it.
+fn inode(peer: SocketAddr, own: SocketAddr) -> Result<Option<String>> {
+    let [from, to] = [peer, own].map(|address| format!(":{:04X}", address.port()));
     let table = std::fs::read_to_string("/proc/net/tcp")?;
     let row = table.lines().skip(1).map(str::split_whitespace).find_map(|mut row| {
-        let local = row.nth(1)?;
-        local.ends_with(&port).then(|| row.nth(7).map(str::to_owned))?
+        let (local, remote) = (row.nth(1)?, row.next()?);
+        (local.ends_with(&from) && remote.ends_with(&to)).then(|| row.nth(6).map(str::to_owned))?
     });
     Ok(row)
 }

@@ -37,7 +37,8 @@ impl Proxy {
     /// Listens on a free port. Requests wait until there is an upstream.
     pub(crate) async fn start(faults: Arc<Faults>) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let own = listener.local_addr()?;
+        let url = format!("http://{own}");
         let upstream = Arc::new(OnceLock::new());
         let target = Arc::clone(&upstream);
         tokio::spawn(async move {
@@ -48,7 +49,7 @@ impl Proxy {
                     let _ = stream.set_zero_linger();
                     let service = service_fn(|request| {
                         let (faults, target) = (Arc::clone(&faults), Arc::clone(&target));
-                        async move { handle(request, peer, &faults, &target).await }
+                        async move { handle(request, [peer, own], &faults, &target).await }
                     });
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
@@ -67,7 +68,7 @@ impl Proxy {
 
 async fn handle(
     request: Request<Incoming>,
-    peer: SocketAddr,
+    [peer, own]: [SocketAddr; 2],
     faults: &Faults,
     upstream: &OnceLock<String>,
 ) -> Result<Response<Body>> {
@@ -99,7 +100,7 @@ async fn handle(
         }
         Some(Kind::Malformed) => malformed(forward(body).await?).await,
         Some(Kind::Crash) => {
-            process_of_peer::kill(peer)?;
+            process_of_peer::kill(peer, own)?;
             sleep(SLOW).await;
             bail!("the function survived")
         }
