@@ -48,7 +48,7 @@ pub fn failing_step<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<Fail
             line = Some(number);
         } else if is_failure(text) {
             said = Some(text);
-            quoted = text.split_once("at STEP \"").and_then(|(_, rest)| Some(rest.rsplit_once("\":")?.0));
+            quoted = text.split_once("at STEP \"").and_then(|(_, rest)| Some(rest.split_once("\": ")?.0));
             line = line.or_else(|| parse_error_line(text));
         }
     }
@@ -149,6 +149,10 @@ mod tests {
              Error: building at STEP \"RUN cat requirements.txt\": while running runtime: exit status 1\n",
         );
         assert_eq!(step.place(), "step 2/2, `RUN cat requirements.txt`");
+        let copied = found(
+            "STEP 1/1: COPY a /a\nError: building at STEP \"COPY a /a\": checking on sources under \"/tmp/b\": copier: stat: \"/a\": no such file\n",
+        );
+        assert_eq!(copied.place(), "step 1/1, `COPY a /a`");
     }
 
     #[test]
