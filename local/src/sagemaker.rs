@@ -238,7 +238,14 @@ impl SageMaker {
         let name = container(&arguments.training_job_name);
         self.engine.output(&["pull", &image]).await.context("pulling the image")?;
         let mut command = self.engine.command();
-        command.args(["run", "--name", &name, "--volume", &format!("{}:/opt/ml", folder.display())]);
+        // The container's monitor leaves a file where it is started when memory runs out.
+        command.current_dir(&self.work).args([
+            "run",
+            "--name",
+            &name,
+            "--volume",
+            &format!("{}:/opt/ml", folder.display()),
+        ]);
         command.args(self.engine.confinement(self.memory_bytes));
         for (name, value) in &arguments.environment {
             command.arg(format!("--env={name}={value}"));
