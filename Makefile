@@ -1,52 +1,55 @@
-# Targets that people call stand in `make help`.
+# `make help` lists the targets for people.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := PATH="$(CURDIR)/.local/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
-LOCAL := cargo run --quiet --package local --
+# The functions of the local stack are built for this target (cargo-lambda always names one), so that everything else has to
+# be as well: then the functions, the program and the tests share every compiled crate.
+export CARGO_BUILD_TARGET := $(shell rustc --print host-tuple 2>/dev/null)
+MARATHON := target/$(CARGO_BUILD_TARGET)/debug/marathon
 
 .PHONY: help setup build-local demo run up test faults bench lint build deploy replay clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: ## Install what the local stack needs
-	@local/setup.sh
+	@scripts/setup.sh
 
-build-local: setup
-	@local/build.sh
+build-local: setup ## Build the functions and the program for this machine
+	@scripts/build.sh
 
-demo: build-local ## Run the main job: from a Kafka message to a trained model
-	@$(LOCAL) demo
+demo: build-local ## Run the main job: from a Kafka message to a reported outcome
+	@$(MARATHON) demo
 
 run: build-local ## Rehearse a submission: make run ZIP=path/to/submission.zip
-	@test -n "$(ZIP)" || { echo "say which submission: make run ZIP=path/to/submission.zip"; exit 2; }
-	@$(LOCAL) run "$(ZIP)"
+	@test -n "$(ZIP)" || { echo "name a submission: make run ZIP=path/to/submission.zip"; exit 2; }
+	@$(MARATHON) run "$(ZIP)"
 
-up: build-local ## Start the system and leave it running; KAFKA_URL=host:port uses a broker of yours
-	@$(LOCAL) up
+up: build-local ## Start the system and leave it running; KAFKA_URL=host:port uses your own broker
+	@$(MARATHON) up
 
 test: build-local ## Run every test
-	@cargo test --workspace --quiet
+	@cargo test --workspace --features product-tests/stack --quiet
 
-faults: build-local ## Run the whole fault matrix; some 15 minutes
-	@cargo test --quiet --package local --test faults -- --include-ignored
+faults: build-local ## Run the whole fault matrix (about 15 minutes)
+	@cargo test --workspace --features product-tests/stack --quiet --test faults -- --include-ignored
 
 bench: setup ## Measure speed, sizes and memory against their peers
-	@local/bench.sh
+	@scripts/bench.sh
 
-lint: setup ## Check format, lints, template, definitions, dependencies and scripts
-	@local/lint.sh
+lint: setup ## Check format, lints, words, template, definitions, dependencies and scripts
+	@scripts/lint.sh
 
 build: setup ## Build the functions as they are deployed
-	@$(TOOLS) sam build
+	@$(TOOLS) env -u CARGO_BUILD_TARGET sam build
 
 deploy: build ## Deploy to AWS: make deploy ENV=staging
-	@test -n "$(ENV)" || { echo "say where to: make deploy ENV=staging"; exit 2; }
+	@test -n "$(ENV)" || { echo "name an environment of samconfig.toml: make deploy ENV=staging"; exit 2; }
 	@$(TOOLS) sam deploy --config-env "$(ENV)"
 
-replay: setup ## Feed records back that were put aside: make replay STACK=name [KEYS="quarantine/…"] [DRY_RUN=1]
-	@test -n "$(STACK)" || { echo "say which stack: make replay STACK=marathon-match-staging"; exit 2; }
-	@$(LOCAL) replay --stack "$(STACK)" $(if $(DRY_RUN),--dry-run) -- $(KEYS)
+replay: ## Deliver quarantined records again: make replay STACK=name [KEYS="quarantine/…"] [DRY_RUN=1]
+	@test -n "$(STACK)" || { echo "name a stack: make replay STACK=marathon-match-staging"; exit 2; }
+	@cargo run --quiet --package marathon -- replay --stack "$(STACK)" $(if $(DRY_RUN),--dry-run) -- $(KEYS)
 
-clean: ## Remove everything that was built or installed here
+clean: ## Delete everything that was built or installed here
 	@rm -rf target .local .aws-sam

@@ -1,4 +1,4 @@
-//! A Kafka broker: librdkafka's mock cluster, or one that the user runs.
+//! A Kafka broker: librdkafka's mock cluster, or the user's own.
 
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -17,24 +17,24 @@ fn mock_cluster() -> Result<MockCluster<'static, DefaultProducerContext>> {
     Ok(cluster)
 }
 
-/// A broker to talk to.
+/// A running broker.
 #[derive(Debug)]
 pub struct Broker {
-    // Dropping it ends the mock cluster's thread.
+    // Dropping it stops the mock cluster's thread.
     _cluster: Option<Sender<()>>,
-    /// Bootstrap servers, `host:port` separated by commas.
+    /// Bootstrap servers: `host:port`, separated by commas.
     pub servers: String,
 }
 
 impl Broker {
-    /// Starts a mock cluster of one broker, or takes the servers given.
+    /// Starts a mock cluster with one broker, or uses the given servers.
     pub fn start(servers: Option<&str>) -> Result<Self> {
         if let Some(servers) = servers {
             return Ok(Self { _cluster: None, servers: servers.to_owned() });
         }
         let (ended, until_ended) = channel::<()>();
         let (started, start) = channel();
-        // The cluster cannot leave the thread that made it.
+        // The cluster is not Send: it stays in the thread that creates it.
         std::thread::spawn(move || match mock_cluster() {
             Ok(cluster) => {
                 let _ = started.send(Ok(cluster.bootstrap_servers()));
@@ -45,7 +45,7 @@ impl Broker {
         Ok(Self { servers: start.recv()??, _cluster: Some(ended) })
     }
 
-    /// Publishes one message on the topic.
+    /// Publishes a message on the topic.
     pub async fn publish(&self, key: Option<&str>, value: Option<&[u8]>) -> Result<()> {
         let producer: FutureProducer = ClientConfig::new()
             .set("bootstrap.servers", &self.servers)

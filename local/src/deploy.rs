@@ -1,4 +1,4 @@
-//! What an operator does once: buckets, training data, a secret, and `sam deploy` of the real template.
+//! What an operator does once: create buckets and a secret, upload training data, and run `sam deploy` on the real template.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,11 +7,11 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use aws_sdk_s3::primitives::ByteStream;
 
-use crate::competition;
+use crate::challenge;
+use crate::clients::Clients;
 use crate::emulator::REGION;
 use crate::process::bound_to_this;
-use crate::stack::Clients;
-use crate::submission_api;
+use crate::stand_in::submission_api;
 
 /// The stack's name.
 pub const STACK: &str = "marathon-match-local";
@@ -22,28 +22,27 @@ pub const INPUT_PREFIX: &str = "training/";
 /// The bucket for models and outcomes.
 pub const OUTPUT_BUCKET: &str = "marathon-match-output";
 
-/// The names of what was deployed.
+/// The names of the deployed resources.
 #[derive(Debug, Clone)]
 pub struct Deployed {
-    /// The function that takes Kafka's records.
+    /// ARN of the function that receives Kafka's records.
     pub intake: String,
-    /// The processing state machine.
+    /// ARN of the state machine for processing.
     pub state_machine: String,
     /// The bucket of staged archives and quarantined records.
     pub staging_bucket: String,
-    /// The state machine that judges predictions.
+    /// ARN of the state machine for scoring.
     pub scoring_state_machine: String,
-    /// The bucket of rounds' data and of predictions.
+    /// The bucket of challenges' data and of predictions.
     pub scoring_bucket: String,
-    /// The table of submissions.
     pub submissions_table: String,
-    /// The HTTP entrance of scoring, by the emulator's address.
+    /// The scoring API's URL in the emulator.
     pub submit_url: String,
-    /// A key that it accepts.
+    /// A key that the scoring API accepts.
     pub api_key: String,
-    /// The activity that stands in for CodeBuild.
+    /// ARN of the activity that replaces CodeBuild.
     pub build_activity: String,
-    /// The activity that stands in for SageMaker.
+    /// ARN of the activity that replaces SageMaker.
     pub train_activity: String,
 }
 
@@ -70,13 +69,13 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
         format!("SubmissionApiUrl={api}/v5"),
         format!("Auth0Url={api}/oauth/token"),
         format!("Auth0Audience={}", submission_api::AUDIENCE),
-        format!("Auth0SecretArn={}", secret.arn().unwrap_or_default()),
+        format!("Auth0SecretArn={}", secret.arn().context("the secret has no ARN")?),
         format!("ReportTypeId={}", submission_api::REPORT_TYPE_ID),
         format!("ReportReviewerId={}", submission_api::REPORT_REVIEWER_ID),
         format!("InputS3Bucket={INPUT_BUCKET}"),
         format!("InputFolderPrefix={INPUT_PREFIX}"),
         format!("OutputS3Bucket={OUTPUT_BUCKET}"),
-        format!("ChallengeInstanceTypes={}", competition::INSTANCE_TYPES),
+        format!("ChallengeInstanceTypes={}", challenge::INSTANCE_TYPES),
         format!("BuildResource={build_activity}"),
         format!("TrainResource={train_activity}"),
     ];
@@ -88,8 +87,8 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
     let outputs = outputs_of(tool(tools, "aws", &clients.endpoint, root), STACK).await?;
     let output = |name: &str| outputs.get(name).cloned().with_context(|| format!("the stack has no output {name}"));
     let scoring_bucket = output("ScoringBucketName")?;
-    competition::upload(clients, &scoring_bucket).await?;
-    put_parameter(clients, root, tools, competition::ROUND, competition::SETTINGS).await?;
+    challenge::upload(clients, &scoring_bucket).await?;
+    put_settings(clients, root, tools, challenge::CHALLENGE, challenge::SETTINGS).await?;
     Ok(Deployed {
         scoring_state_machine: output("ScoringStateMachineArn")?,
         scoring_bucket,
@@ -120,9 +119,9 @@ async fn upload_training_data(clients: &Clients, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Sets how a round is scored.
-pub async fn put_parameter(clients: &Clients, root: &Path, tools: &Path, round: &str, settings: &str) -> Result<()> {
-    let name = format!("/{STACK}/challenges/{round}");
+/// Writes a challenge's settings.
+pub async fn put_settings(clients: &Clients, root: &Path, tools: &Path, challenge: &str, settings: &str) -> Result<()> {
+    let name = format!("/{STACK}/challenges/{challenge}");
     let output = tool(tools, "aws", &clients.endpoint, root)
         .args(["ssm", "put-parameter", "--overwrite", "--type", "String", "--name", &name, "--value", settings])
         .output()
@@ -133,16 +132,21 @@ pub async fn put_parameter(clients: &Clients, root: &Path, tools: &Path, round: 
     Ok(())
 }
 
-/// A function's URL by the path that the emulator has for it: its host name leads to AWS.
+/// A function URL's address in the emulator: the URL's own host name leads to AWS.
 fn local_url(endpoint: &str, url: &str) -> Result<String> {
-    let id = url.strip_prefix("https://").and_then(|url| url.split_once(".lambda-url.")).context("a function's URL")?.0;
+    let id = url
+        .strip_prefix("https://")
+        .and_then(|url| url.split_once(".lambda-url."))
+        .context("the output SubmitUrl is not a function URL")?
+        .0;
     Ok(format!("{endpoint}/_aws/lambda-url/{id}"))
 }
 
-/// The key that was made with the stack.
+/// The key that the stack created.
 async fn api_key(clients: &Clients, secret: &str) -> Result<String> {
     let secret = clients.secrets.get_secret_value().secret_id(secret).send().await.context("reading the API keys")?;
-    let keys: HashMap<String, String> = serde_json::from_str(secret.secret_string().unwrap_or_default())?;
+    let keys: HashMap<String, String> =
+        serde_json::from_str(secret.secret_string().context("the secret of the API keys is empty")?)?;
     keys.get("current").cloned().context("the secret has no current key")
 }
 
@@ -151,7 +155,7 @@ async fn activity(clients: &Clients, name: &str) -> Result<String> {
     Ok(activity.activity_arn)
 }
 
-/// A command of the Python tools against the emulator.
+/// A Python tool that uses the emulator.
 fn tool(tools: &Path, name: &str, endpoint: &str, root: &Path) -> tokio::process::Command {
     let mut command = bound_to_this(tools.join("tools/bin").join(name));
     command
@@ -199,16 +203,8 @@ struct Output {
     value: String,
 }
 
-/// The command-line program of AWS, for wherever the environment's credentials lead.
-#[must_use]
-pub fn aws(tools: &Path) -> tokio::process::Command {
-    let mut command = bound_to_this(tools.join("tools/bin/aws"));
-    command.env("AWS_PAGER", "").stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
 /// The outputs of a stack, by name.
-pub async fn outputs_of(mut aws: tokio::process::Command, stack: &str) -> Result<HashMap<String, String>> {
+async fn outputs_of(mut aws: tokio::process::Command, stack: &str) -> Result<HashMap<String, String>> {
     let query = "Stacks[0].Outputs[].{key: OutputKey, value: OutputValue}";
     let output = aws
         .args(["cloudformation", "describe-stacks", "--stack-name", stack, "--query", query, "--output", "json"])

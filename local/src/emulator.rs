@@ -1,4 +1,4 @@
-//! `MiniStack`, the emulator of AWS: <https://pypi.org/project/ministack/>.
+//! `MiniStack`, the AWS emulator: <https://pypi.org/project/ministack/>.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,24 +9,24 @@ use tokio::process::Child;
 
 use crate::process::{bound_to_this, free_port};
 
-/// The region everything runs in.
+/// The region of every resource.
 pub const REGION: &str = "us-east-1";
 
 /// A running emulator.
 #[derive(Debug)]
 pub struct Emulator {
     child: Child,
-    /// Its port on the loopback interface: AWS's services and ECR's registry.
+    /// Its port on the loopback interface, for the AWS services and the ECR registry.
     pub port: u16,
-    /// What it writes about its work.
+    /// Its log file.
     pub log: PathBuf,
 }
 
 impl Emulator {
     /// Starts the emulator with its data in memory and waits until it answers.
     ///
-    /// `wait_scale` shortens the waits of state machines (retries and `Wait` states): 1 is true to life. `environment` is
-    /// set last, for the emulator and the functions that it runs.
+    /// `wait_scale` multiplies the waits of state machines (retries and `Wait` states). `environment` is added to the
+    /// environment of the emulator and of the functions that it runs.
     pub async fn start(
         tools: &Path,
         work: &Path,
@@ -43,7 +43,7 @@ impl Emulator {
             .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
             .env("MINISTACK_REGION", REGION)
             .env("LAMBDA_EXECUTOR", "local")
-            // Each function that runs holds one of the emulator's 64 threads, and needs others for its own calls.
+            // A running function holds one of the emulator's 64 threads and needs more for its own calls.
             .env("LAMBDA_ACCOUNT_CONCURRENCY", "32")
             .env("SFN_WAIT_SCALE", wait_scale.to_string())
             .env("TMPDIR", work)
@@ -64,13 +64,13 @@ impl Emulator {
         bail!("the emulator did not answer within 30 seconds; see {}", log.display())
     }
 
-    /// Where AWS's services are.
+    /// The endpoint of the AWS services.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Ends the emulator and the functions that it runs.
+    /// Stops the emulator and the functions that it runs.
     pub async fn stop(&mut self) {
         let _ = self.child.kill().await;
     }

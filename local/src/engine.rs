@@ -8,12 +8,12 @@ use tokio::process::Command;
 
 use crate::process::{bound_to_this, is_running};
 
-/// The label of the containers that this program starts; its value is the program's process id.
+/// The label of containers that this program starts. Its value is the program's process id.
 const LABEL: &str = "marathon-match.local";
-/// The image that samples start from, and its place on a machine that cannot pull it.
+/// The base image of the samples.
 const BASE_IMAGE: &str = "public.ecr.aws/docker/library/busybox:1.37";
 
-/// A container engine that works here.
+/// A container engine that answers.
 #[derive(Debug, Clone)]
 pub struct Engine {
     podman: bool,
@@ -21,7 +21,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Finds an engine that answers.
+    /// Finds docker or podman.
     pub async fn find(root: &Path) -> Result<Self> {
         for podman in [false, true] {
             let name = if podman { "podman" } else { "docker" };
@@ -30,7 +30,7 @@ impl Engine {
                 return Ok(Self { podman, shim: root.join("local/podman") });
             }
         }
-        bail!("neither docker nor podman answers; run `make setup` or start the docker daemon")
+        bail!("neither docker nor podman answers: run `make setup`, or start the docker daemon")
     }
 
     /// The engine's name.
@@ -39,7 +39,7 @@ impl Engine {
         if self.podman { "podman" } else { "docker" }
     }
 
-    /// A search path on which `docker` is this engine.
+    /// A PATH on which `docker` is this engine.
     #[must_use]
     pub fn search_path(&self, tools: &Path) -> String {
         let inherited = std::env::var("PATH").unwrap_or_default();
@@ -57,8 +57,8 @@ impl Engine {
         bound_to_this(if self.podman { self.shim.join("docker") } else { PathBuf::from("docker") })
     }
 
-    /// The arguments of `run` that confine a container: no network, no capabilities, a root it cannot write, bounded
-    /// memory, processes and files.
+    /// The arguments of `run` that confine a container: no network, no capabilities, a read-only root file system, and
+    /// limits on memory, processes and files.
     #[must_use]
     pub fn confinement(&self, memory_bytes: u64) -> Vec<String> {
         let mut arguments: Vec<String> = [
@@ -78,13 +78,13 @@ impl Engine {
         arguments.push(format!("--memory-swap={memory_bytes}"));
         arguments.push(format!("--label={LABEL}={}", std::process::id()));
         if self.podman {
-            // The runtime that works with dropped privileges inside of containers and small virtual machines.
+            // crun does not work with dropped privileges inside containers and small virtual machines.
             arguments.push("--runtime=runc".to_owned());
         }
         arguments
     }
 
-    /// Runs a short command of the engine and gives its standard output.
+    /// Runs a short command of the engine and returns its standard output.
     pub async fn output(&self, arguments: &[&str]) -> Result<String> {
         let output = self.command().args(arguments).output().await.context("starting the container engine")?;
         if !output.status.success() {
@@ -93,13 +93,13 @@ impl Engine {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// The containers that a run of this program started, by the run's process id.
+    /// The containers of this program: the process id of the run, and the container's id.
     pub async fn containers(&self) -> Result<Vec<(String, String)>> {
         let ids = self.output(&["ps", "--all", "--quiet", "--filter", &format!("label={LABEL}")]).await?;
         let format = format!("{{{{index .Config.Labels \"{LABEL}\"}}}}");
         let mut containers = Vec::new();
         for id in ids.lines() {
-            // One that goes away in between is of no interest.
+            // A container that was removed meanwhile does not matter.
             if let Ok(owner) = self.output(&["inspect", "--format", &format, id]).await {
                 containers.push((owner, id.to_owned()));
             }
@@ -107,35 +107,35 @@ impl Engine {
         Ok(containers)
     }
 
-    /// Removes a container by its id or name, running or not; says whether there was one.
+    /// Removes a container by its id or name, running or not. Whether it existed.
     pub async fn remove_container(&self, container: &str) -> bool {
         let exists = self.output(&["container", "inspect", container]).await.is_ok();
-        // Removing alone would first ask it to stop, and wait. It may have ended by itself.
+        // `rm` alone sends SIGTERM first and waits. Killing fails if the container has ended.
         let _ = self.output(&["kill", container]).await;
         let _ = self.output(&["rm", "--force", container]).await;
         exists
     }
 
-    /// Removes the containers that this run started.
+    /// Removes the containers of this run.
     pub async fn remove_own_containers(&self) -> Result<()> {
         self.remove_containers_of(|owner| owner == std::process::id().to_string()).await
     }
 
-    /// Removes the containers of earlier runs that were killed.
+    /// Removes the containers of killed runs.
     pub async fn remove_left_containers(&self) -> Result<()> {
         self.remove_containers_of(|owner| !is_running(owner)).await
     }
 
-    async fn remove_containers_of(&self, is_meant: impl Fn(&str) -> bool) -> Result<()> {
+    async fn remove_containers_of(&self, selected: impl Fn(&str) -> bool) -> Result<()> {
         for (owner, id) in self.containers().await? {
-            if is_meant(&owner) {
+            if selected(&owner) {
                 self.remove_container(&id).await;
             }
         }
         Ok(())
     }
 
-    /// Makes sure that the samples' base image is here: pulled, or, without a network, made of Debian's busybox.
+    /// Pulls the base image of the samples or, without a network, builds it from Debian's busybox.
     pub async fn prepare_base_image(&self, work: &Path) -> Result<()> {
         if self.output(&["image", "inspect", BASE_IMAGE]).await.is_ok() {
             return Ok(());
@@ -147,7 +147,7 @@ impl Engine {
         let context = work.join("base-image");
         std::fs::create_dir_all(&context)?;
         std::fs::copy("/bin/busybox", context.join("busybox"))
-            .context("the base image can neither be pulled nor made: install Debian's package busybox-static")?;
+            .context("the base image can be neither pulled nor built: install the Debian package busybox-static")?;
         std::fs::write(
             context.join("Dockerfile"),
             "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nCMD [\"sh\"]\n",

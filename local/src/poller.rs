@@ -1,4 +1,4 @@
-//! Lambda's event source mapping: consumes the topic and invokes `intake` with batches shaped like MSK's.
+//! Stands in for Lambda's event source mapping: consumes the topic and invokes `intake` with batches in MSK's format.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::broker::TOPIC;
 
-/// Most records in a batch, as the template's default.
+/// Maximum number of records in a batch: the template's default.
 const BATCH_SIZE: usize = 100;
-/// How long records are gathered for a batch.
+/// How long records are collected for a batch.
 const BATCH_WINDOW: Duration = Duration::from_millis(200);
-/// How long to wait before a failed batch is tried again.
+/// The pause before a failed batch is retried.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Polls the topic for ever. Offsets are committed only after the function took the batch.
+/// Polls the topic for ever. Offsets are committed only after the function has accepted the batch.
 pub async fn poll(servers: &str, lambda: &aws_sdk_lambda::Client, function: &str) -> Result<()> {
     let consumer: StreamConsumer = ClientConfig::new()
         .set("bootstrap.servers", servers)
@@ -49,7 +49,7 @@ pub async fn poll(servers: &str, lambda: &aws_sdk_lambda::Client, function: &str
     }
 }
 
-/// Invokes `intake` with an event; says whether it took it.
+/// Invokes `intake` with an event. Whether it accepted the event.
 pub async fn invoke(lambda: &aws_sdk_lambda::Client, function: &str, event: &[u8]) -> Result<bool> {
     let answer = lambda
         .invoke()
@@ -60,7 +60,7 @@ pub async fn invoke(lambda: &aws_sdk_lambda::Client, function: &str, event: &[u8
         .context("invoking the function intake")?;
     if let Some(error) = answer.function_error() {
         let payload = answer.payload().map(|payload| String::from_utf8_lossy(payload.as_ref()).into_owned());
-        eprintln!("intake failed ({error}); its batch is tried again: {}", payload.unwrap_or_default());
+        eprintln!("intake failed ({error}) and its batch is retried: {}", payload.unwrap_or_default());
         return Ok(false);
     }
     Ok(true)

@@ -1,4 +1,4 @@
-//! Child processes that never outlive this one.
+//! Child processes that end with this process.
 
 use std::ffi::OsStr;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
-/// A command whose process gets SIGKILL when this process ends, however it ends: `setpriv` asks the kernel for that.
+/// A command whose process is killed when this process ends for any reason: `setpriv` sets `PR_SET_PDEATHSIG`.
 #[must_use]
 pub fn bound_to_this(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
@@ -15,12 +15,12 @@ pub fn bound_to_this(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Kills a child and the processes it started when this is dropped; harmless once they have ended.
+/// Kills a child and its descendants when dropped. Does nothing if they have ended.
 #[derive(Debug)]
 pub struct KillOnDrop(Option<u32>);
 
 impl KillOnDrop {
-    /// Guards a child, which must lead a process group of its own.
+    /// The child must be the leader of its process group.
     #[must_use]
     pub fn new(child: &Child) -> Self {
         Self(child.id())
@@ -35,12 +35,12 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// A TCP port of the loopback interface that is free at the moment.
+/// A free TCP port of the loopback interface.
 pub fn free_port() -> std::io::Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// Whether there is a process of this id.
+/// Whether a process with this id exists.
 #[must_use]
 pub fn is_running(pid: &str) -> bool {
     std::path::Path::new("/proc").join(pid).exists()

@@ -1,30 +1,29 @@
 //! The whole system, started and stopped together.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use aws_config::{BehaviorVersion, Region};
-use serde_json::Value;
-use shared::SubmissionId;
-use shared::outcome::Outcome;
+use aws_sdk_cloudwatchlogs::operation::describe_log_streams::DescribeLogStreamsError;
+use domain::SubmissionId;
+use domain::outcome::Outcome;
 use tokio::task::JoinSet;
 
-use crate::activity::Worker;
 use crate::broker::{Broker, TOPIC};
-use crate::codebuild::CodeBuild;
+use crate::clients::{Clients, Tasks};
 use crate::deploy::{self, Deployed};
-use crate::emulator::{Emulator, REGION};
+use crate::emulator::Emulator;
 use crate::engine::Engine;
 use crate::process::is_running;
-use crate::sagemaker::SageMaker;
-use crate::submission_api::SubmissionApi;
-use crate::{activity, poller};
+use crate::stand_in::activity::{self, Worker};
+use crate::stand_in::code_build::CodeBuild;
+use crate::stand_in::sage_maker::SageMaker;
+use crate::stand_in::submission_api::SubmissionApi;
+use crate::{pack, poller};
 
-/// The message of a clean submission, with its id left to fill in.
+/// The message that announces the sample submission.
 const MESSAGE: &str = include_str!("../../samples/message.json");
-/// The submission of the sample message.
+/// The submission that the sample message announces.
 pub const SAMPLE_ID: &str = "d01c8c8b-2a7f-463f-992b-7bc5423e1dd0";
 
 /// What to start.
@@ -32,119 +31,59 @@ pub const SAMPLE_ID: &str = "d01c8c8b-2a7f-463f-992b-7bc5423e1dd0";
 pub struct Options {
     /// The repository's root.
     pub root: PathBuf,
-    /// Bootstrap servers of a Kafka broker to use instead of one of our own.
+    /// Bootstrap servers of a Kafka broker to use instead of the built-in one.
     pub kafka: Option<String>,
     /// Memory of a training container in bytes.
     pub memory_bytes: u64,
-    /// Factor on the waits of state machines: 1 is true to life.
+    /// Factor on the waits of state machines. 1 waits as long as on AWS.
     pub wait_scale: f64,
-    /// Template parameters to override, `Name=value`.
+    /// Template parameters to override, as `Name=value`.
     pub parameters: Vec<String>,
-    /// Variables of the emulator's environment, which the functions inherit.
+    /// Environment variables of the emulator. The functions inherit them.
     pub environment: Vec<(&'static str, String)>,
-}
-
-/// The arguments of tasks, by their names.
-pub type Tasks = Arc<Mutex<HashMap<String, Value>>>;
-
-/// Clients of the emulator.
-#[derive(Debug, Clone)]
-pub struct Clients {
-    /// The emulator's URL.
-    pub endpoint: String,
-    /// S3.
-    pub s3: aws_sdk_s3::Client,
-    /// Step Functions.
-    pub sfn: aws_sdk_sfn::Client,
-    /// Lambda.
-    pub lambda: aws_sdk_lambda::Client,
-    /// CloudWatch Logs.
-    pub logs: aws_sdk_cloudwatchlogs::Client,
-    /// Secrets Manager.
-    pub secrets: aws_sdk_secretsmanager::Client,
-    /// DynamoDB.
-    pub dynamodb: aws_sdk_dynamodb::Client,
-}
-
-impl Clients {
-    async fn connect(endpoint: String) -> Self {
-        let credentials = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "local");
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .credentials_provider(credentials)
-            .endpoint_url(&endpoint)
-            .load()
-            .await;
-        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
-        Self {
-            endpoint,
-            s3: aws_sdk_s3::Client::from_conf(s3),
-            sfn: aws_sdk_sfn::Client::new(&config),
-            lambda: aws_sdk_lambda::Client::new(&config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
-            secrets: aws_sdk_secretsmanager::Client::new(&config),
-            dynamodb: aws_sdk_dynamodb::Client::new(&config),
-        }
-    }
-
-    /// The same image, by the address of the emulator's registry where it has that of an account's.
-    #[must_use]
-    pub fn with_local_registry(&self, image: &str) -> String {
-        match image.split_once(".dkr.ecr.").and_then(|(_, rest)| rest.split_once('/')) {
-            Some((_, repository)) => {
-                format!("{}/{repository}", self.endpoint.trim_start_matches("http://"))
-            }
-            None => image.to_owned(),
-        }
-    }
 }
 
 /// The running system.
 pub struct Stack {
-    /// Clients of the emulator.
     pub clients: Clients,
-    /// The names of what was deployed.
     pub deployed: Deployed,
-    /// The Kafka broker.
     pub broker: Broker,
-    /// The Submission API's stand-in.
     pub api: SubmissionApi,
-    /// The container engine.
     pub engine: Engine,
-    /// The folder of this run.
+    /// The folder of this run. It is deleted when the system stops.
     pub work: PathBuf,
-    /// The arguments of every build so far, by its idempotency token.
+    /// The arguments of every build so far, by idempotency token.
     pub built: Tasks,
-    /// The arguments of every training job so far, by its name.
+    /// The arguments of every training job so far, by name.
     pub trained: Tasks,
     emulator: Emulator,
     tasks: JoinSet<()>,
 }
 
 impl Stack {
-    /// Starts everything; `say` is told what is going on.
-    pub async fn start(options: &Options, say: impl Fn(&str)) -> Result<Self> {
-        let mut stack = Self::deploy(options, say).await?;
+    /// Starts everything. `progress` gets a line for each part that takes longer than a moment.
+    pub async fn start(options: &Options, progress: impl Fn(&str)) -> Result<Self> {
+        let mut stack = Self::deploy(options, progress).await?;
         stack.spawn_worker(stack.deployed.build_activity.clone(), stack.code_build(options));
         stack.spawn_worker(stack.deployed.train_activity.clone(), stack.sage_maker(options));
         stack.spawn_poller();
         Ok(stack)
     }
 
-    /// Starts all but the workers of the two activities and the poller.
-    pub async fn deploy(options: &Options, say: impl Fn(&str)) -> Result<Self> {
+    /// Starts everything but the poller and the workers that build and train.
+    pub async fn deploy(options: &Options, progress: impl Fn(&str)) -> Result<Self> {
         let tools = options.root.join(".local");
-        let work = folder_of_run(&tools.join("runs"))?;
+        let work = create_work_folder(&tools.join("runs"))?;
         let engine = Engine::find(&options.root).await?;
         engine.remove_left_containers().await?;
         engine.prepare_base_image(&work).await?;
 
-        say("starting the AWS emulator");
+        progress("starting the AWS emulator");
         let mut emulator = Emulator::start(&tools, &work, options.wait_scale, &options.environment).await?;
         let clients = Clients::connect(emulator.endpoint()).await;
         let api = SubmissionApi::start(&work.join("submissions")).await?;
         let broker = Broker::start(options.kafka.as_deref())?;
-        say("deploying template.yaml with sam");
+        progress("deploying template.yaml with sam");
         let deployed = match deploy::deploy(&clients, &options.root, &tools, &api.url, &options.parameters).await {
             Ok(deployed) => deployed,
             Err(error) => {
@@ -167,7 +106,7 @@ impl Stack {
         })
     }
 
-    /// What builds images in the place of CodeBuild.
+    /// The worker that builds images instead of CodeBuild.
     #[must_use]
     pub fn code_build(&self, options: &Options) -> CodeBuild {
         CodeBuild {
@@ -179,7 +118,7 @@ impl Stack {
         }
     }
 
-    /// What trains images in the place of SageMaker.
+    /// The worker that trains images instead of SageMaker.
     #[must_use]
     pub fn sage_maker(&self, options: &Options) -> SageMaker {
         SageMaker {
@@ -191,22 +130,22 @@ impl Stack {
         }
     }
 
-    /// Lets a worker do the tasks of an activity until the system is stopped.
+    /// Lets a worker do the tasks of an activity until the system stops.
     pub fn spawn_worker(&mut self, activity: String, worker: impl Worker) {
         let (sfn, state_machine) = (self.clients.sfn.clone(), self.deployed.state_machine.clone());
         spawn(&mut self.tasks, async move { activity::work(&sfn, &activity, &state_machine, worker).await });
     }
 
-    /// Lets the Kafka poller feed the function `intake` until the system is stopped.
+    /// Lets the Kafka poller invoke `intake` until the system stops.
     pub fn spawn_poller(&mut self) {
         let (servers, lambda, intake) =
             (self.broker.servers.clone(), self.clients.lambda.clone(), self.deployed.intake.clone());
         spawn(&mut self.tasks, async move { poller::poll(&servers, &lambda, &intake).await });
     }
 
-    /// Announces a submission as clean: serves its archive and publishes the sample message with its id.
-    pub async fn submit(&self, id: &SubmissionId, archive: &Path) -> Result<()> {
-        self.api.add(id, archive)?;
+    /// Submits an archive, or a folder to be packed: serves it and publishes the message that it passed its scan.
+    pub async fn submit(&self, id: &SubmissionId, submission: &Path) -> Result<()> {
+        self.api.add(id, &pack::archive_of(submission, &self.work)?)?;
         self.broker
             .publish(None, Some(message(id).as_bytes()))
             .await
@@ -215,37 +154,78 @@ impl Stack {
 
     /// The outcome stored for a submission.
     pub async fn stored_outcome(&self, id: &SubmissionId) -> Result<Outcome> {
-        let key = format!("{id}/outcome.json");
-        let object = self.clients.s3.get_object().bucket(deploy::OUTPUT_BUCKET).key(&key).send().await;
-        let body = object.with_context(|| format!("no outcome is stored as {key}"))?.body.collect().await?;
-        Ok(serde_json::from_slice(&body.into_bytes())?)
+        let outcome = self.object(deploy::OUTPUT_BUCKET, &format!("{id}/outcome.json")).await?;
+        Ok(serde_json::from_slice(&outcome)?)
     }
 
-    /// Ends everything that was started.
+    /// The bytes of an object in S3.
+    pub async fn object(&self, bucket: &str, key: &str) -> Result<Vec<u8>> {
+        let object = self.clients.s3.get_object().bucket(bucket).key(key).send().await;
+        let object = object.with_context(|| format!("reading s3://{bucket}/{key}"))?;
+        Ok(object.body.collect().await?.into_bytes().to_vec())
+    }
+
+    /// The logs of a group, one text for each stream, in the order in which the streams were created.
+    pub async fn logs(&self, group: &str) -> Result<Vec<String>> {
+        let logs = &self.clients.logs;
+        let streams = match logs.describe_log_streams().log_group_name(group).send().await {
+            Ok(streams) => streams.log_streams.unwrap_or_default(),
+            Err(error)
+                if error.as_service_error().is_some_and(DescribeLogStreamsError::is_resource_not_found_exception) =>
+            {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error).with_context(|| format!("reading the log group {group}")),
+        };
+        let mut streams: Vec<_> =
+            streams.into_iter().filter_map(|stream| Some((stream.creation_time, stream.log_stream_name?))).collect();
+        streams.sort();
+        let mut texts = Vec::new();
+        for (_, stream) in streams {
+            let mut text = String::new();
+            let mut pages = logs.get_log_events().log_group_name(group).log_stream_name(&stream).start_from_head(true);
+            loop {
+                let page = pages.clone().send().await.with_context(|| format!("reading the log stream {stream}"))?;
+                for event in page.events() {
+                    text += event.message().unwrap_or_default();
+                    text.push('\n');
+                }
+                // The last page repeats its token.
+                if page.events().is_empty() || page.next_forward_token() == pages.get_next_token().as_deref() {
+                    break;
+                }
+                pages = pages.set_next_token(page.next_forward_token);
+            }
+            texts.push(text);
+        }
+        Ok(texts)
+    }
+
+    /// Stops everything that was started.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
         if let Err(error) = self.engine.remove_own_containers().await {
             eprintln!("containers were left: {error:#}");
         }
         self.emulator.stop().await;
-        // What cannot be removed is in the way of nobody.
+        // The next run removes what cannot be removed now.
         let _ = std::fs::remove_dir_all(&self.work);
     }
 }
 
-/// Makes this run's folder, and removes those of earlier runs that were killed.
-fn folder_of_run(runs: &Path) -> Result<PathBuf> {
+/// Creates this run's folder and deletes those of earlier runs that were killed.
+fn create_work_folder(runs: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(runs)?;
     for run in std::fs::read_dir(runs)? {
         let run = run?;
         let name = run.file_name().to_string_lossy().into_owned();
         if !is_running(name.split('-').next().unwrap_or(&name)) {
-            // Another run may be clearing up as well.
+            // Another run may be deleting it as well.
             let _ = std::fs::remove_dir_all(run.path());
         }
     }
     let prefix = format!("{}-", std::process::id());
-    Ok(tempfile::Builder::new().prefix(&prefix).tempdir_in(runs).context("making the run's folder")?.keep())
+    Ok(tempfile::Builder::new().prefix(&prefix).tempdir_in(runs).context("creating the run's folder")?.keep())
 }
 
 /// The sample message for another submission.

@@ -1,4 +1,4 @@
-//! Following an execution by its history.
+//! Following an execution through its history.
 
 use std::time::Duration;
 
@@ -14,36 +14,33 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// One visit of a state.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    /// The state's name.
     pub state: String,
-    /// Whether it does or waits for something; choices and assignments take no time.
+    /// Whether the state is a task, a wait or the like. Choices and assignments take no time.
     pub is_work: bool,
-    /// When it was entered, since the execution's start.
+    /// Time from the execution's start to entering the state.
     pub entered: Duration,
-    /// How long it took; none while it lasts.
+    /// Time in the state. Absent until it is left.
     pub took: Option<Duration>,
 }
 
-/// An execution that came to its end.
+/// An execution that has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// How it ended.
     pub status: ExecutionStatus,
-    /// Its output, when it succeeded.
+    /// Present if it succeeded.
     pub output: Option<String>,
-    /// The error's name, when it failed.
+    /// The error's name, if it failed.
     pub error: Option<String>,
-    /// Every visit of a state, in order.
     pub visits: Vec<Visit>,
 }
 
-/// The ARN of an execution by its state machine and name.
+/// The ARN of an execution.
 #[must_use]
 pub fn execution_arn(state_machine: &str, name: &str) -> String {
     format!("{}:{name}", state_machine.replace(":stateMachine:", ":execution:"))
 }
 
-/// Waits for an execution to be there and to end, and shows each visit as it begins and ends.
+/// Waits until an execution exists and has ended. `show` gets each visit when it begins and when it ends.
 pub async fn follow(
     sfn: &Client,
     execution: &str,
@@ -99,13 +96,13 @@ async fn visits(sfn: &Client, execution: &str) -> Result<Vec<Visit>> {
         for event in page.context("reading the execution's history")?.events() {
             let at = Duration::from_millis(event.timestamp().to_millis()?.try_into()?);
             let start = *start.get_or_insert(at);
-            note(&mut visits, event, at.saturating_sub(start));
+            add(&mut visits, event, at.saturating_sub(start));
         }
     }
     Ok(visits)
 }
 
-fn note(visits: &mut Vec<Visit>, event: &HistoryEvent, at: Duration) {
+fn add(visits: &mut Vec<Visit>, event: &HistoryEvent, at: Duration) {
     if let Some(entered) = event.state_entered_event_details() {
         let is_work = !event.r#type().as_str().starts_with("Choice") && !event.r#type().as_str().starts_with("Pass");
         visits.push(Visit { state: entered.name().to_owned(), is_work, entered: at, took: None });

@@ -1,14 +1,15 @@
-//! Asking CodeBuild about builds, and stopping them.
+//! Looks up builds in CodeBuild, and stops them.
 
 use aws_sdk_codebuild::Client;
-use aws_sdk_codebuild::error::DisplayErrorContext;
+use aws_sdk_codebuild::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_codebuild::types;
-use shared::AwsSafeId;
+use domain::AwsSafeId;
+use runtime::CallFailed;
 use time::OffsetDateTime;
 
-use crate::classify::{Build, Context, Logs, Phase};
+use crate::job::{Build, Logs, Phase, PhaseContext};
 
-/// Pages of builds that are looked through, newest first, 100 builds each.
+/// Limit for the pages of builds that are read, newest first, with 100 builds each.
 const PAGES: usize = 5;
 
 /// The builds of one project.
@@ -23,13 +24,12 @@ impl Builds {
         Self { client, project }
     }
 
-    /// A build by its id. The text of an error names the call that failed.
-    pub(crate) async fn describe(&self, id: &str) -> Result<Option<Build>, String> {
+    pub(crate) async fn describe(&self, id: &str) -> Result<Option<Build>, CallFailed> {
         Ok(self.get(vec![id.to_owned()]).await?.first().map(Build::from))
     }
 
     /// The submission's newest build.
-    pub(crate) async fn newest(&self, submission: &AwsSafeId) -> Result<Option<Build>, String> {
+    pub(crate) async fn newest(&self, submission: &AwsSafeId) -> Result<Option<Build>, CallFailed> {
         let mut next = None;
         for _ in 0..PAGES {
             let (ids, token) = self.page(next).await?;
@@ -45,19 +45,19 @@ impl Builds {
         Ok(None)
     }
 
-    /// Stops the submission's builds that are running and were started before `before`; gives their ids.
-    pub(crate) async fn stop(&self, submission: &AwsSafeId, before: OffsetDateTime) -> Result<Vec<String>, String> {
+    /// Stops the submission's running builds that started up to `before`. Returns their ids.
+    pub(crate) async fn stop(&self, submission: &AwsSafeId, before: OffsetDateTime) -> Result<Vec<String>, CallFailed> {
         let mut stopped = Vec::new();
         let mut next = None;
         for _ in 0..PAGES {
             let (ids, token) = self.page(next).await?;
             for build in self.get(ids).await? {
                 let started = build.start_time().map_or(i64::MIN, aws_sdk_codebuild::primitives::DateTime::secs);
-                let runs = build.build_status() == Some(&types::StatusType::InProgress);
-                if let Some(id) = build.id().filter(|_| runs && started <= before.unix_timestamp())
+                let is_running = build.build_status() == Some(&types::StatusType::InProgress);
+                if let Some(id) = build.id().filter(|_| is_running && started <= before.unix_timestamp())
                     && is_of(&build, submission)
                 {
-                    // One that has ended meanwhile answers as well.
+                    // Stopping a build that has just ended is not an error.
                     self.client.stop_build().id(id).send().await.map_err(|error| failed("StopBuild", &error))?;
                     stopped.push(id.to_owned());
                 }
@@ -70,7 +70,7 @@ impl Builds {
         Ok(stopped)
     }
 
-    async fn page(&self, next: Option<String>) -> Result<(Vec<String>, Option<String>), String> {
+    async fn page(&self, next: Option<String>) -> Result<(Vec<String>, Option<String>), CallFailed> {
         let call = self
             .client
             .list_builds_for_project()
@@ -81,8 +81,8 @@ impl Builds {
         Ok((page.ids.unwrap_or_default(), page.next_token))
     }
 
-    /// The builds of these ids, in their order.
-    async fn get(&self, ids: Vec<String>) -> Result<Vec<types::Build>, String> {
+    /// The builds with these ids, in the same order.
+    async fn get(&self, ids: Vec<String>) -> Result<Vec<types::Build>, CallFailed> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -94,11 +94,14 @@ impl Builds {
     }
 }
 
-fn failed<E: std::error::Error>(call: &str, error: &E) -> String {
-    format!("{call}: {}", DisplayErrorContext(error))
+fn failed<E>(operation: &'static str, error: &SdkError<E>) -> CallFailed
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    CallFailed::new("CodeBuild", operation, error)
 }
 
-/// Whether a build is this submission's: the repository that its image goes to bears the submission's name.
+/// Whether a build is of this submission: its image goes to the repository with the submission's name.
 fn is_of(build: &types::Build, submission: &AwsSafeId) -> bool {
     let variables = build.environment().map(types::ProjectEnvironment::environment_variables).unwrap_or_default();
     variables.iter().any(|variable| {
@@ -114,7 +117,7 @@ impl From<&types::Build> for Build {
             contexts: phase
                 .contexts()
                 .iter()
-                .map(|context| Context { message: context.message().map(str::to_owned) })
+                .map(|context| PhaseContext { message: context.message().map(str::to_owned) })
                 .collect(),
         };
         Self {

@@ -1,4 +1,4 @@
-//! What the error of a failed step means: the error's name and cause in, a failure code out. Pure.
+//! What the error of a failed step means: from its name and cause to a failure code. Pure.
 
 mod build;
 mod scoring;
@@ -6,142 +6,27 @@ mod training;
 
 use std::borrow::Cow;
 
+use domain::outcome::Step;
+use domain::{FailureCode, StepError};
 use serde::Deserialize;
-use serde_json::Value;
-use shared::FailureCode;
-use shared::clean::clean_text;
-use shared::outcome::Step;
 
-use crate::FailingStep;
+use crate::dockerfile::DockerfileStep;
+use crate::job::Job;
 
-pub use build::{Build, Context, Logs, Phase};
-pub use training::TrainingJob;
-
-/// Characters kept of a sentence of a function of ours.
+/// Characters kept of a message from one of our functions.
 const MESSAGE_CHARACTERS: usize = 2000;
 
-/// A failure that this function was not prepared for.
-const UNEXPECTED: (FailureCode, &str) = (
-    FailureCode::Internal,
-    "Processing failed for a reason that is not the submission's. The operators have been alerted; there is nothing to change in the submission.",
-);
-
-/// An error as a state machine's `Catch` hands it on, see
-/// <https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct StepError {
-    /// The error's name, such as `States.TaskFailed` or a failure code.
-    #[serde(default)]
-    pub error: String,
-    /// JSON for a failed build, job or function; a plain sentence for a service's fault.
-    #[serde(default)]
-    pub cause: String,
-}
-
-impl StepError {
-    /// The build or training job that the cause describes, if it describes one.
-    #[must_use]
-    pub fn described(&self, step: Step) -> Option<Described> {
-        match step {
-            Step::BuildImage => build::in_cause(&self.cause).map(Described::Build),
-            Step::TrainModel => serde_json::from_str(&self.cause).ok().map(Described::TrainingJob),
-            Step::FetchSubmission | Step::ResolveImage | Step::ReadChallenge | Step::ScoreSubmission => None,
-        }
-    }
-
-    /// Whether a build or training job may have begun and not have ended, as far as the error tells.
-    #[must_use]
-    pub fn may_run_on(&self, step: Step) -> bool {
-        let never_began = ["CodeBuild.AccountLimitExceededException", "SageMaker.ResourceLimitExceededException"];
-        matches!(step, Step::BuildImage | Step::TrainModel)
-            && !never_began.contains(&self.error.as_str())
-            && FailureCode::from_name(&self.error).is_none()
-    }
-
-    /// Whether the error says no more than that the step failed, so that the build or job itself has to be asked.
-    #[must_use]
-    pub fn is_vague(&self) -> bool {
-        self.error.starts_with("States.")
-    }
-}
-
-/// What a service says of a build or training job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Described {
-    /// A build.
-    Build(Build),
-    /// A training job.
-    TrainingJob(TrainingJob),
-}
-
-impl Described {
-    /// Whether it ended otherwise than well.
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        match self {
-            Self::Build(build) => !matches!(build.build_status.as_str(), "IN_PROGRESS" | "SUCCEEDED"),
-            Self::TrainingJob(job) => matches!(job.training_job_status.as_str(), "Failed" | "Stopped"),
-        }
-    }
-
-    /// Whether it has not ended yet.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        match self {
-            Self::Build(build) => build.build_status == "IN_PROGRESS",
-            Self::TrainingJob(job) => matches!(job.training_job_status.as_str(), "InProgress" | "Stopping"),
-        }
-    }
-
-    /// Whether what it does not say has to be asked for.
-    #[must_use]
-    pub fn is_incomplete(&self) -> bool {
-        match self {
-            Self::Build(build) => build.phases.is_empty() || build.logs.is_none(),
-            Self::TrainingJob(job) => job.failure_reason.is_empty() && job.secondary_status.is_none(),
-        }
-    }
-
-    /// Where its log is.
-    #[must_use]
-    pub fn log(&self) -> Option<LogStream> {
-        match self {
-            Self::Build(build) => build.log(),
-            Self::TrainingJob(job) => job.log(),
-        }
-    }
-}
-
-/// Where a step's log is in CloudWatch Logs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogStream {
-    /// A stream by its name.
-    Named {
-        /// The log group.
-        group: String,
-        /// The stream's whole name.
-        stream: String,
-    },
-    /// The first stream whose name starts with a prefix.
-    StartingWith {
-        /// The log group.
-        group: String,
-        /// How the stream's name starts.
-        prefix: String,
-    },
-}
+const UNEXPECTED: &str = "Processing failed because of a problem with the platform, not with the submission. The operators have been alerted. You do not need to change the submission.";
 
 /// What a failure means.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Classification {
-    /// Its stable name.
     pub code: FailureCode,
-    /// What happened and what to do, in a sentence of ours or of a function of ours.
+    /// What happened and what to do, in our own sentences.
     pub message: Cow<'static, str>,
-    /// What the service or program said itself: hostile, not yet cleaned.
+    /// What the service or program reported: hostile text, not yet redacted.
     pub detail: Option<String>,
-    /// Seconds to wait before the first new attempt, where a new attempt can mend it.
+    /// Seconds to wait before the first retry; absent if a retry cannot help.
     pub retry_after_seconds: Option<u32>,
 }
 
@@ -156,30 +41,37 @@ impl Classification {
         self
     }
 
-    /// The same, naming the step of the Dockerfile that failed.
-    pub(crate) fn at(mut self, step: &FailingStep) -> Self {
-        let place = step.place();
-        if !place.is_empty() {
-            self.message = build::failed_at(&place).into();
-        }
-        self.detail(&step.said)
+    /// Adds the error as detail.
+    fn reporting(self, error: &StepError) -> Self {
+        self.detail(format!("{}: {}", error.error, error.cause))
     }
 
     fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }
+
+    /// Names the step of the Dockerfile that failed.
+    pub(crate) fn at(mut self, step: &DockerfileStep) -> Self {
+        let position = step.position();
+        if !position.is_empty() {
+            self.message = build::failed_at(&position).into();
+        }
+        self.detail(&step.error)
+    }
 }
 
-/// Decides what the error of a step means, given what is known of the build or job that failed.
+/// Classifies the error of a step, given the job that failed if it is known.
 #[must_use]
-pub fn classify(step: Step, error: &StepError, described: Option<&Described>) -> Classification {
+pub fn classify(step: Step, error: &StepError, job: Option<&Job>) -> Classification {
     if let Some(code) = FailureCode::from_name(&error.error) {
         return own(code, &error.cause);
     }
-    match described.filter(|described| error.is_vague() && described.has_failed()) {
-        Some(Described::Build(build)) => return build::failed(build),
-        Some(Described::TrainingJob(job)) => return training::failed(job),
+    // `States.TaskFailed` and the like only say that the step failed: the job itself knows why.
+    let says_nothing = error.error.starts_with("States.");
+    match job.filter(|job| says_nothing && job.has_failed()) {
+        Some(Job::Build(build)) => return build::failed(build),
+        Some(Job::Training(job)) => return training::failed(job),
         None => {}
     }
     match step {
@@ -187,82 +79,191 @@ pub fn classify(step: Step, error: &StepError, described: Option<&Described>) ->
         Step::BuildImage => build::classify(error),
         Step::ResolveImage => Classification::new(
             FailureCode::BuildServiceFault,
-            "The image was built, but the registry does not show it. The operators have been alerted; there is nothing to change in the submission.",
+            "The image was built, but the registry does not list it. The operators have been alerted. You do not need to change the submission.",
         )
-        .detail(format!("{}: {}", error.error, error.cause))
+        .reporting(error)
         .retry_after(60),
         Step::TrainModel => training::classify(error),
         Step::ScoreSubmission => scoring::classify(error),
     }
 }
 
-/// A failure that a function of ours has named already.
+/// The error of a Lambda function, as Lambda passes it on in the cause.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FunctionError {
+    error_message: String,
+}
+
+/// A failure to which one of our functions already gave a code.
 fn own(code: FailureCode, cause: &str) -> Classification {
-    let message = serde_json::from_str::<Value>(cause)
-        .ok()
-        .and_then(|cause| cause.get("errorMessage")?.as_str().map(str::to_owned))
-        .unwrap_or_else(|| UNEXPECTED.1.to_owned());
-    Classification::new(code, clean_text(&message, MESSAGE_CHARACTERS))
+    match serde_json::from_str::<FunctionError>(cause) {
+        Ok(error) => Classification::new(code, redact::text(&error.error_message, MESSAGE_CHARACTERS)),
+        Err(_) => Classification::new(code, UNEXPECTED),
+    }
 }
 
 fn unexpected(error: &StepError) -> Classification {
-    let (code, message) = UNEXPECTED;
-    Classification::new(code, message).detail(format!("{}: {}", error.error, error.cause))
+    Classification::new(FailureCode::Internal, UNEXPECTED).reporting(error)
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::Fault;
     use proptest::prelude::*;
-    use shared::Fault;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    #[test]
-    fn a_functions_own_failure_keeps_its_code_and_sentence() {
-        let error = StepError {
-            error: "ArchiveUnsafe".to_owned(),
-            cause: r#"{"errorType":"ArchiveUnsafe","errorMessage":"The entry ../x leaves the archive."}"#.to_owned(),
-        };
-        let classification = classify(Step::FetchSubmission, &error, None);
-        assert_eq!(classification.code, FailureCode::ArchiveUnsafe);
-        assert_eq!(classification.message, "The entry ../x leaves the archive.");
+    const STEPS: [Step; 6] = [
+        Step::FetchSubmission,
+        Step::BuildImage,
+        Step::ResolveImage,
+        Step::TrainModel,
+        Step::ReadChallenge,
+        Step::ScoreSubmission,
+    ];
+
+    #[allow(clippy::needless_pass_by_value, reason = "tests pass texts and JSON")]
+    fn error(name: &str, cause: impl ToString) -> StepError {
+        StepError { error: name.to_owned(), cause: cause.to_string() }
     }
 
     #[test]
-    fn a_crash_is_the_platforms() {
-        let error = StepError { error: "Runtime.ExitError".to_owned(), cause: "signal: killed".to_owned() };
-        let classification = classify(Step::FetchSubmission, &error, None);
+    fn an_error_with_a_failure_code_keeps_its_code_and_message() {
+        let error = error(
+            "ArchiveUnsafe",
+            r#"{"errorType":"ArchiveUnsafe","errorMessage":"The name \"../x\" leads out of the archive."}"#,
+        );
+        for step in STEPS {
+            let classification = classify(step, &error, None);
+            assert_eq!(classification.code, FailureCode::ArchiveUnsafe);
+            assert_eq!(classification.message, r#"The name "../x" leads out of the archive."#);
+        }
+    }
+
+    #[test]
+    fn a_crash_is_the_platforms_fault() {
+        let classification = classify(Step::FetchSubmission, &error("Runtime.ExitError", "signal: killed"), None);
         assert_eq!(classification.code, FailureCode::Internal);
         assert_eq!(classification.detail.as_deref(), Some("Runtime.ExitError: signal: killed"));
     }
 
-    fn steps() -> impl Strategy<Value = Step> {
-        prop::sample::select(vec![
-            Step::FetchSubmission,
-            Step::BuildImage,
-            Step::ResolveImage,
-            Step::TrainModel,
-            Step::ReadChallenge,
-            Step::ScoreSubmission,
-        ])
+    /// One error for each branch of the classification.
+    fn branches() -> Vec<(Step, StepError)> {
+        let build = |status: &str, phase: &str| {
+            let message = format!("what {phase} reported");
+            let phases = json!([{"PhaseType": phase, "PhaseStatus": status, "Contexts": [{"Message": message}]}]);
+            (Step::BuildImage, error("States.TaskFailed", json!({"Build": {"BuildStatus": status, "Phases": phases}})))
+        };
+        let training = |status: &str, secondary: &str, reason: &str| {
+            let job = json!({"TrainingJobName": "x-0-1", "TrainingJobStatus": status, "SecondaryStatus": secondary,
+                "FailureReason": reason});
+            (Step::TrainModel, error("States.TaskFailed", job))
+        };
+        let scoring = |execution: Value| (Step::ScoreSubmission, error("States.TaskFailed", execution));
+        vec![
+            (Step::FetchSubmission, error("ArchiveInvalid", json!({"errorMessage": "The submitted file is empty."}))),
+            (Step::FetchSubmission, error("Internal", "not JSON")),
+            (Step::FetchSubmission, error("Sandbox.Timedout", "Task timed out after 900 seconds")),
+            (Step::ReadChallenge, error("Runtime.ExitError", "signal: killed")),
+            build("FAILED", "BUILD"),
+            build("FAILED", "PRE_BUILD"),
+            build("FAULT", "PROVISIONING"),
+            build("TIMED_OUT", "BUILD"),
+            build("TIMED_OUT", "QUEUED"),
+            build("STOPPED", "BUILD"),
+            (
+                Step::BuildImage,
+                error(
+                    "CodeBuild.AccountLimitExceededException",
+                    "Cannot have more than 1 builds in queue for the account",
+                ),
+            ),
+            (Step::BuildImage, error("CodeBuild.AWSCodeBuildException", "Unable to execute HTTP request")),
+            (Step::BuildImage, error("States.Timeout", "")),
+            (Step::BuildImage, error("States.TaskFailed", "Internal error")),
+            (Step::ResolveImage, error("Ecr.ImageNotFoundException", "The image does not exist")),
+            training("Failed", "Failed", "AlgorithmError: , exit code: 1"),
+            training("Failed", "Failed", "AlgorithmError: , exit code: 137"),
+            training("Failed", "Failed", "AlgorithmError: , exit code: 127"),
+            training("Failed", "Failed", "CapacityError: Unable to provision requested ML compute capacity."),
+            training("Failed", "Failed", "InternalServerError: We encountered an internal error. Please try again."),
+            training("Stopped", "MaxRuntimeExceeded", ""),
+            training("Stopped", "MaxWaitTimeExceeded", ""),
+            training("Stopped", "Stopped", ""),
+            (
+                Step::TrainModel,
+                error("SageMaker.ResourceLimitExceededException", "The account-level service limit is 1"),
+            ),
+            (Step::TrainModel, error("SageMaker.AmazonSageMakerException", "ThrottlingException: Rate exceeded")),
+            (Step::TrainModel, error("SageMaker.AmazonSageMakerException", "ValidationException: 1 validation error")),
+            (Step::TrainModel, error("SageMaker.SdkClientException", "Unable to execute HTTP request")),
+            (Step::TrainModel, error("States.HeartbeatTimeout", "")),
+            (Step::TrainModel, error("States.TaskFailed", "An internal error")),
+            scoring(json!({"Status": "FAILED", "Error": "ScoringFault",
+                "Cause": r#"{"errorMessage":"truth.csv is missing."}"#})),
+            scoring(json!({"Status": "ABORTED"})),
+        ]
+    }
+
+    #[test]
+    fn each_branch_has_a_code_and_a_message_that_says_what_to_do() {
+        let texts = branches().into_iter().map(|(step, error)| {
+            let job = Job::in_cause(step, &error);
+            let Classification { code, message, detail, retry_after_seconds } = classify(step, &error, job.as_ref());
+            let retry =
+                retry_after_seconds.map_or("not retried".to_owned(), |after| format!("retried after {after} s"));
+            format!(
+                "{step:?}, {}: {}\n{code}, {retry}\n{message}\n{}",
+                error.error,
+                error.cause,
+                detail.unwrap_or_default()
+            )
+        });
+        insta::assert_snapshot!(texts.collect::<Vec<_>>().join("\n\n"));
+    }
+
+    /// Prefixes of error names that the classification knows.
+    fn is_known(step: Step, name: &str) -> bool {
+        FailureCode::from_name(name).is_some()
+            || name.starts_with("States.")
+            || (step == Step::BuildImage && name.starts_with("CodeBuild."))
+            || (step == Step::TrainModel && name.starts_with("SageMaker."))
     }
 
     proptest! {
         #[test]
-        fn any_error_of_any_step_means_something(step in steps(), error in any::<String>(), cause in any::<String>()) {
-            let classification = classify(step, &StepError { error, cause }, None);
-            prop_assert!(!classification.message.is_empty());
+        fn an_unknown_error_is_the_platforms_fault(
+            step in prop::sample::select(STEPS.to_vec()),
+            name in prop_oneof![any::<String>(), "(Lambda|Runtime|Ecr|StepFunctions|Sandbox)\\.[A-Za-z]{1,20}"],
+            cause in any::<String>(),
+        ) {
+            prop_assume!(!is_known(step, &name));
+            let classification = classify(step, &error(&name, &cause), None);
+            let code = match step {
+                Step::FetchSubmission | Step::ReadChallenge | Step::BuildImage | Step::TrainModel => FailureCode::Internal,
+                Step::ResolveImage => FailureCode::BuildServiceFault,
+                Step::ScoreSubmission => FailureCode::ScoringFault,
+            };
+            prop_assert_eq!(classification.code, code);
+            prop_assert_eq!(classification.code.fault(), Fault::Platform);
+            prop_assert!(classification.message.ends_with('.'));
+            prop_assert_eq!(classification.detail, Some(format!("{name}: {cause}")));
         }
 
         #[test]
-        fn the_participants_faults_are_never_retried(step in steps(), status in "FAILED|FAULT|TIMED_OUT|STOPPED|Failed|Stopped",
-            phase in "QUEUED|PRE_BUILD|BUILD|POST_BUILD", reason in "(CapacityError|InternalServerError|ClientError|AlgorithmError): .{0,40}") {
-            let cause = serde_json::json!({
+        fn the_participants_faults_are_never_retried(
+            step in prop::sample::select(STEPS.to_vec()),
+            status in "FAILED|FAULT|TIMED_OUT|STOPPED|Failed|Stopped",
+            phase in "QUEUED|PRE_BUILD|BUILD|POST_BUILD",
+            reason in "(CapacityError|InternalServerError|ClientError|AlgorithmError): .{0,40}",
+        ) {
+            let error = error("States.TaskFailed", json!({
                 "Build": {"BuildStatus": status, "Phases": [{"PhaseType": phase, "PhaseStatus": status}]},
                 "TrainingJobStatus": status, "FailureReason": reason,
-            }).to_string();
-            let error = StepError { error: "States.TaskFailed".to_owned(), cause };
-            let classification = classify(step, &error, error.described(step).as_ref());
+            }));
+            let classification = classify(step, &error, Job::in_cause(step, &error).as_ref());
             prop_assert!(classification.code.fault() == Fault::Platform || classification.retry_after_seconds.is_none());
         }
     }

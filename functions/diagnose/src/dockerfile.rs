@@ -1,30 +1,27 @@
-//! Which step of a Dockerfile a build failed at, read from the build's log. Pure.
+//! Finds the step of the Dockerfile at which a build failed, from the build's log. Pure.
 //!
-//! Docker with BuildKit, docker's classic builder and buildah (podman) say it each in their way. What a submission prints
-//! can look the same: it only misleads its own author.
+//! It reads the formats of Docker with BuildKit, Docker's classic builder and buildah (podman). A submission can print
+//! lines in these formats, but that only misleads its own participant.
 
-use shared::clean::clean_text;
-
-/// Characters kept of an instruction and of what the builder said of it.
+/// Length limit, in characters, of an instruction and of the builder's error.
 const CHARACTERS: usize = 200;
 
-/// The step that failed.
+/// A step of a Dockerfile that failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FailingStep {
-    /// The instruction as the builder shows it, cleaned and bounded.
-    pub instruction: Option<String>,
-    /// Which of the Dockerfile's steps it is, such as `2/5`.
-    pub number: Option<String>,
+pub(crate) struct DockerfileStep {
+    /// As the builder shows it, redacted and shortened.
+    pub(crate) instruction: Option<String>,
+    /// Its number and the number of all steps, such as `2/5`.
+    pub(crate) number: Option<String>,
     /// Its line in the Dockerfile, from 1.
-    pub line: Option<u32>,
-    /// What the builder said of the failure, cleaned and bounded.
-    pub said: String,
+    pub(crate) line: Option<u32>,
+    /// The builder's error, redacted and shortened.
+    pub(crate) error: String,
 }
 
-impl FailingStep {
-    /// The step in words, such as ``step 2/5, line 7, `RUN false` ``; empty if only the failure is known.
-    #[must_use]
-    pub fn place(&self) -> String {
+impl DockerfileStep {
+    /// In words, such as ``step 2/5, line 7, `RUN false` ``. Empty if only the error is known.
+    pub(crate) fn position(&self) -> String {
         let number = self.number.as_ref().map(|number| format!("step {number}"));
         let line = self.line.map(|line| format!("line {line}"));
         let instruction = self.instruction.as_ref().map(|instruction| format!("`{instruction}`"));
@@ -32,45 +29,46 @@ impl FailingStep {
     }
 }
 
-/// Finds the step in a log's lines; nothing if the builder did not fail or left no trace in them.
-pub fn failing_step<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<FailingStep> {
-    let mut begun: Option<(&str, &str)> = None;
+/// `None` if the lines show no error of the builder.
+pub(crate) fn failed_dockerfile_step<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<DockerfileStep> {
+    let mut started: Option<(&str, &str)> = None;
     let mut named: Option<(&str, &str)> = None;
     let mut quoted = None;
     let mut line = None;
-    let mut said = None;
+    let mut error = None;
     for text in lines.into_iter().map(str::trim) {
-        if let Some(step) = begins(text) {
-            begun = Some(step);
+        if let Some(step) = starts_step(text) {
+            started = Some(step);
         } else if let Some(step) = text.strip_prefix("> ").and_then(bracketed) {
             named = Some((step.0, step.1.trim_end_matches(':')));
         } else if let Some(number) = text.strip_prefix("Dockerfile:").and_then(|number| number.parse().ok()) {
             line = Some(number);
-        } else if is_failure(text) {
-            said = Some(text);
+        } else if is_error(text) {
+            error = Some(text);
             quoted = text.split_once("at STEP \"").and_then(|(_, rest)| Some(rest.split_once("\": ")?.0));
             line = line.or_else(|| parse_error_line(text));
         }
     }
-    let said = said?;
-    // A file that cannot be parsed has no steps; BuildKit, which runs several at once, names the one; others run in order.
-    let (number, instruction) = match (named, begun) {
-        _ if parse_error_line(said).is_some() => (None, None),
+    let error = error?;
+    // A file that cannot be parsed has no steps. BuildKit runs steps in parallel and names the one that failed; the others
+    // run steps in order.
+    let (number, instruction) = match (named, started) {
+        _ if parse_error_line(error).is_some() => (None, None),
         (Some((number, instruction)), _) => (Some(number), Some(instruction)),
         (None, Some((number, instruction))) => (Some(number), Some(quoted.unwrap_or(instruction))),
         (None, None) => (None, quoted),
     };
-    let cleaned = |text: &str| clean_text(text, CHARACTERS);
-    Some(FailingStep {
-        instruction: instruction.map(cleaned).filter(|instruction| !instruction.is_empty()),
+    let redacted = |text: &str| redact::text(text, CHARACTERS);
+    Some(DockerfileStep {
+        instruction: instruction.map(redacted).filter(|instruction| !instruction.is_empty()),
         number: number.map(str::to_owned),
         line,
-        said: cleaned(said),
+        error: redacted(error),
     })
 }
 
 /// `Step 3/5 : RUN …` of docker's classic builder, `STEP 3/5: RUN …` of buildah.
-fn begins(text: &str) -> Option<(&str, &str)> {
+fn starts_step(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_prefix("Step ").or_else(|| text.strip_prefix("STEP "))?;
     let (number, instruction) = rest.split_once(':')?;
     let number = number.trim_end();
@@ -89,7 +87,7 @@ fn is_number(text: &str) -> bool {
         && text.split_once('/').is_some_and(|(step, of)| [step, of].iter().all(|part| part.parse::<u16>().is_ok()))
 }
 
-fn is_failure(text: &str) -> bool {
+fn is_error(text: &str) -> bool {
     ["ERROR: failed to ", "Error: building at STEP", "Error: creating build container", "Error response from daemon: "]
         .iter()
         .any(|start| text.starts_with(start))
@@ -111,8 +109,8 @@ mod tests {
 
     use super::*;
 
-    fn found(log: &str) -> FailingStep {
-        failing_step(log.lines()).unwrap()
+    fn found(log: &str) -> DockerfileStep {
+        failed_dockerfile_step(log.lines()).unwrap()
     }
 
     #[test]
@@ -125,10 +123,10 @@ mod tests {
              ------\nDockerfile:3\n--------------------\n   3 | >>> RUN pip install -r requirements.txt\n--------------------\n\
              ERROR: failed to solve: process \"/bin/sh -c pip install -r requirements.txt\" did not complete successfully: exit code: 1\n",
         );
-        assert_eq!(step.place(), "step 2/3, line 3, `RUN pip install -r requirements.txt`");
-        assert!(step.said.ends_with("did not complete successfully: exit code: 1"), "{}", step.said);
+        assert_eq!(step.position(), "step 2/3, line 3, `RUN pip install -r requirements.txt`");
+        assert!(step.error.ends_with("did not complete successfully: exit code: 1"), "{}", step.error);
         let step = found(" > [builder 4/9] COPY a b:\nERROR: failed to build: failed to solve: \"/a\": not found");
-        assert_eq!(step.place(), "step 4/9, `COPY a b`");
+        assert_eq!(step.position(), "step 4/9, `COPY a b`");
     }
 
     #[test]
@@ -137,9 +135,9 @@ mod tests {
             "Step 1/2 : FROM busybox\n ---> 1\nStep 2/2 : RUN false\n ---> Running in 2\n\
              The command '/bin/sh -c false' returned a non-zero code: 1\n",
         );
-        assert_eq!(step.place(), "step 2/2, `RUN false`");
+        assert_eq!(step.position(), "step 2/2, `RUN false`");
         let step = found("Step 2/3 : COPY a b\nCOPY failed: file not found in build context");
-        assert_eq!(step.place(), "step 2/3, `COPY a b`");
+        assert_eq!(step.position(), "step 2/3, `COPY a b`");
     }
 
     #[test]
@@ -148,34 +146,34 @@ mod tests {
             "STEP 1/2: FROM busybox\nSTEP 2/2: RUN cat requirements.txt\ncat: can't open 'requirements.txt'\n\
              Error: building at STEP \"RUN cat requirements.txt\": while running runtime: exit status 1\n",
         );
-        assert_eq!(step.place(), "step 2/2, `RUN cat requirements.txt`");
+        assert_eq!(step.position(), "step 2/2, `RUN cat requirements.txt`");
         let copied = found(
             "STEP 1/1: COPY a /a\nError: building at STEP \"COPY a /a\": checking on sources under \"/tmp/b\": copier: stat: \"/a\": no such file\n",
         );
-        assert_eq!(copied.place(), "step 1/1, `COPY a /a`");
+        assert_eq!(copied.position(), "step 1/1, `COPY a /a`");
     }
 
     #[test]
-    fn a_file_that_cannot_be_parsed_has_a_line_only() {
+    fn a_file_that_cannot_be_parsed_has_only_a_line() {
         for log in [
             "ERROR: failed to solve: dockerfile parse error on line 3: unknown instruction: RUNN",
             "Error response from daemon: dockerfile parse error line 3: unknown instruction: RUNN",
         ] {
-            assert_eq!(found(log).place(), "line 3");
+            assert_eq!(found(log).position(), "line 3");
         }
     }
 
     #[test]
-    fn a_build_that_did_not_fail_in_the_builder_has_no_failing_step() {
-        assert_eq!(failing_step(["Step 1/1 : FROM x", "The image is for linux/arm64"]), None);
+    fn a_failure_outside_the_builder_has_no_step() {
+        assert_eq!(failed_dockerfile_step(["Step 1/1 : FROM x", "The image is for linux/arm64"]), None);
     }
 
     proptest! {
         #[test]
         fn any_log_is_read(lines in prop::collection::vec(
             "(Step |STEP |> \\[|ERROR: failed to |Error: building at STEP \"|Dockerfile:|dockerfile parse error line )?.{0,40}", 0..20)) {
-            if let Some(step) = failing_step(lines.iter().map(String::as_str)) {
-                prop_assert!(step.place().chars().count() < 300 && !step.place().chars().any(char::is_control));
+            if let Some(step) = failed_dockerfile_step(lines.iter().map(String::as_str)) {
+                prop_assert!(step.position().chars().count() < 300 && !step.position().chars().any(char::is_control));
             }
         }
     }

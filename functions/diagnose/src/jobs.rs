@@ -1,22 +1,26 @@
-//! The builds and training jobs behind the steps: what became of them, and stopping those that nobody waits for.
+//! Looks up the builds and training jobs behind the steps, and stops orphaned ones.
 
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use shared::outcome::Step;
-use shared::{AwsSafeId, Failure, FailureCode};
+use domain::AwsSafeId;
+use domain::outcome::Step;
+use runtime::CallFailed;
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use crate::builds::Builds;
+use crate::error::CallsFailed;
+use crate::job::{self, Job};
+use crate::request::FailedStep;
+use crate::settings::Settings;
 use crate::training_jobs::TrainingJobs;
-use crate::{Described, FailedStep, Settings};
 
-/// How long asking and stopping may take in all: a diagnosis can do without.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Limit for looking up and stopping a job. A diagnosis is possible without.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(20);
 
-/// The services behind the steps, as far as it is they that build and train.
-#[derive(Debug, Clone)]
+/// The services that build and train; absent where something else does.
+#[derive(Clone, Debug)]
 pub(crate) struct Jobs {
     builds: Option<Builds>,
     training: Option<TrainingJobs>,
@@ -31,55 +35,51 @@ impl Jobs {
         }
     }
 
-    /// What there is to know of the build or job behind a failed step. One that runs on, or of which nothing is known, is
-    /// stopped. Where a service does not answer, only what the error says is known.
-    pub(crate) async fn examine(&self, failed: &FailedStep) -> Option<Described> {
-        let in_cause = failed.error.described(failed.step);
-        let is_known = in_cause.as_ref().is_some_and(|described| !described.is_incomplete() && !described.is_running());
-        if is_known || !failed.error.may_run_on(failed.step) {
+    /// The job behind a failed step: from the error if that is complete, otherwise from the service. Stops a job that
+    /// still runs or that cannot be found. If the service does not answer, the error has to do.
+    pub(crate) async fn examine(&self, failed: &FailedStep) -> Option<Job> {
+        let in_cause = Job::in_cause(failed.step, &failed.error);
+        let is_known = in_cause.as_ref().is_some_and(|job| !job.is_incomplete() && !job.is_running());
+        if is_known || !job::may_still_run(failed.step, &failed.error) {
             return in_cause;
         }
-        let examined = timeout(
-            PATIENCE,
-            Box::pin(async {
-                let asked = self.ask(failed, in_cause.as_ref()).await.unwrap_or_else(|error| {
-                    tracing::warn!(error, "what became of the step's job cannot be read");
-                    None
-                });
-                if asked.as_ref().is_none_or(Described::is_running) {
-                    match self.stop(failed).await {
-                        Ok(stopped) if stopped.is_empty() => {}
-                        Ok(stopped) => tracing::warn!(?stopped, "stopped what nobody waits for any more"),
-                        Err(error) => tracing::error!(error, "what nobody waits for any more cannot be stopped"),
-                    }
-                }
-                asked
-            }),
-        );
-        let asked = examined.await.unwrap_or_else(|_| {
-            tracing::warn!("the services did not answer in time");
+        let found = timeout(LOOKUP_LIMIT, self.find_or_stop(failed, in_cause.as_ref())).await.unwrap_or_else(|_| {
+            tracing::warn!("the service behind the step did not answer in time");
             None
         });
-        asked.or(in_cause)
+        found.or(in_cause)
     }
 
-    async fn ask(&self, failed: &FailedStep, in_cause: Option<&Described>) -> Result<Option<Described>, String> {
+    async fn find_or_stop(&self, failed: &FailedStep, in_cause: Option<&Job>) -> Option<Job> {
+        let found = self.find(failed, in_cause).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "could not read the step's job");
+            None
+        });
+        if found.as_ref().is_none_or(Job::is_running) {
+            match self.stop(failed).await {
+                Ok(jobs) if jobs.is_empty() => {}
+                Ok(jobs) => tracing::warn!(?jobs, "stopped orphaned job"),
+                Err(error) => tracing::error!(%error, "could not stop orphaned job"),
+            }
+        }
+        found
+    }
+
+    async fn find(&self, failed: &FailedStep, in_cause: Option<&Job>) -> Result<Option<Job>, CallFailed> {
         match (failed.step, &self.builds, &self.training) {
             (Step::BuildImage, Some(builds), _) => {
                 let build = match in_cause {
-                    Some(Described::Build(build)) if !build.id.is_empty() => builds.describe(&build.id).await?,
+                    Some(Job::Build(build)) if !build.id.is_empty() => builds.describe(&build.id).await?,
                     _ => builds.newest(&failed.submission_id.aws_safe()).await?,
                 };
-                Ok(build.map(Described::Build))
+                Ok(build.map(Job::Build))
             }
-            (Step::TrainModel, _, Some(jobs)) => {
-                Ok(jobs.describe(&failed.training_job()).await?.map(Described::TrainingJob))
-            }
+            (Step::TrainModel, _, Some(jobs)) => Ok(jobs.describe(&failed.training_job()).await?.map(Job::Training)),
             _ => Ok(None),
         }
     }
 
-    async fn stop(&self, failed: &FailedStep) -> Result<Vec<String>, String> {
+    async fn stop(&self, failed: &FailedStep) -> Result<Vec<String>, CallFailed> {
         match (failed.step, &self.builds, &self.training) {
             (Step::BuildImage, Some(builds), _) => {
                 builds.stop(&failed.submission_id.aws_safe(), OffsetDateTime::now_utc()).await
@@ -92,27 +92,21 @@ impl Jobs {
         }
     }
 
-    /// Stops every build and job of a submission that runs and was started before `before`.
-    pub(crate) async fn stop_all(&self, submission: &AwsSafeId, before: OffsetDateTime) -> Result<(), Failure> {
-        let mut stopped = Vec::new();
-        let mut problems = Vec::new();
-        let mut note = |result: Result<Vec<String>, String>| match result {
-            Ok(ids) => stopped.extend(ids),
-            Err(error) => problems.push(error),
-        };
-        if let Some(jobs) = &self.training {
-            note(jobs.stop_all(submission, before).await);
+    /// Stops all running builds and jobs of a submission that started up to `before`. Tries both services.
+    pub(crate) async fn stop_all(&self, submission: &AwsSafeId, before: OffsetDateTime) -> Result<(), CallsFailed> {
+        let mut results = Vec::new();
+        if let Some(training) = &self.training {
+            results.push(training.stop_all(submission, before).await);
         }
         if let Some(builds) = &self.builds {
-            note(builds.stop(submission, before).await);
+            results.push(builds.stop(submission, before).await);
         }
-        if !stopped.is_empty() {
-            tracing::warn!(?stopped, "stopped what an ended execution had left running");
+        let (stopped, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        let jobs: Vec<String> = stopped.into_iter().flatten().flatten().collect();
+        if !jobs.is_empty() {
+            tracing::warn!(?jobs, "stopped orphaned jobs of an ended execution");
         }
-        if problems.is_empty() {
-            return Ok(());
-        }
-        let message = "What an ended execution has left running could not be stopped; the event is delivered again.";
-        Err(Failure::new(FailureCode::Internal, message).caused_by(problems.join("; ")))
+        let failed: Vec<CallFailed> = failed.into_iter().filter_map(Result::err).collect();
+        if failed.is_empty() { Ok(()) } else { Err(CallsFailed(failed)) }
     }
 }

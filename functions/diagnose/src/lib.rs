@@ -1,52 +1,65 @@
-//! Turns a failed step of an execution into a failure code, whose fault it is, the last lines of its log and where to read
-//! more; stops what would run on without its execution.
+//! Diagnoses a failed step: its failure code, whose fault it is, the end of its log, and whether to retry it.
+//!
+//! This crate promises:
+//! - every error of every step has a code and a message, even if no AWS service answers;
+//! - the participant's faults are never retried, and an error that it does not know is the platform's fault;
+//! - a build or training job that no execution waits for is stopped;
+//! - text from builds and training jobs is redacted and shortened.
+//!
+//! It may not write to the Submission API, S3 or a database.
 
 mod builds;
 mod classify;
 mod dockerfile;
+mod error;
+mod job;
 mod jobs;
 mod logs;
 mod request;
 mod retry;
-mod settings;
+pub mod settings;
 mod training_jobs;
 
-pub use classify::{
-    Build, Classification, Context, Described, LogStream, Logs, Phase, StepError, TrainingJob, classify,
-};
-pub use dockerfile::{FailingStep, failing_step};
+use aws_config::SdkConfig;
+pub use classify::{Classification, classify};
+use domain::FailureCode;
+use domain::console::{Console, LogName};
+use domain::execution::Execution;
+use domain::outcome::{Diagnosis, Links};
+pub use error::{CallsFailed, DiagnoseError};
+pub use job::{Build, Job, LogStream, Logs, Phase, PhaseContext, TrainingJob};
 use jobs::Jobs;
-pub use request::{Action, Answer, Diagnosed, FailedStep, Request};
-pub use retry::Next;
-pub use settings::Settings;
-use shared::clean::clean_text;
-use shared::console::{Console, LogName};
-use shared::metrics::{Metrics, Unit};
-use shared::outcome::{Diagnosis, Links};
-use shared::{Failure, FailureCode};
-use tracing::Instrument;
+pub use request::{Action, Answer, DiagnosisAnswer, FailedStep, Request};
+pub use retry::NextAttempt;
+use runtime::Raised;
+use runtime::metrics::{Metrics, Unit};
+use settings::Settings;
 
-/// Characters kept of what a failed service or program said.
+/// Characters kept of what a failed service or program reported.
 const DETAIL_CHARACTERS: usize = 1024;
 
-/// What the function works with.
-#[derive(Debug, Clone)]
+/// The function's clients and settings.
+#[derive(Clone, Debug)]
 pub struct Deps {
-    settings: Settings,
+    stack_name: String,
+    retry_horizon_seconds: u32,
+    spot_fallback_attempts: u32,
     console: Console,
     logs: aws_sdk_cloudwatchlogs::Client,
     jobs: Jobs,
 }
 
 impl Deps {
-    /// Clients of everything the function talks to. Nothing is sent yet.
+    /// Sends nothing yet.
     #[must_use]
-    pub fn new(settings: Settings, aws: &aws_config::SdkConfig) -> Self {
+    pub fn new(settings: Settings, aws: &SdkConfig) -> Self {
         Self {
-            console: Console::of_region(aws.region().map(AsRef::as_ref).unwrap_or_default()),
+            console: Console::of_region(runtime::aws::region(aws)),
             logs: aws_sdk_cloudwatchlogs::Client::new(aws),
             jobs: Jobs::new(&settings, aws),
-            settings,
+            stack_name: settings.stack_name,
+            retry_horizon_seconds: settings.retry_horizon_seconds,
+            spot_fallback_attempts: settings.spot_fallback_attempts,
         }
     }
 }
@@ -55,85 +68,82 @@ impl Deps {
 ///
 /// # Errors
 ///
-/// The diagnosis that it is asked to raise; or that what an ended execution has left running cannot be stopped.
-pub async fn handle(request: Request, deps: &Deps) -> Result<Answer, Failure> {
+/// The diagnosis that it has to raise, or that orphaned jobs of an ended execution could not be stopped.
+pub async fn handle(request: Request, deps: &Deps) -> Result<Answer, DiagnoseError> {
+    let submission = request.submission_id();
+    runtime::answer(submission.as_ref(), answer(request, deps)).await
+}
+
+async fn answer(request: Request, deps: &Deps) -> Result<Answer, DiagnoseError> {
     match request {
         Request::Action(Action::Resume {}) => Ok(Answer::Nothing {}),
-        Request::Action(Action::Raise { submission_id, diagnosis }) => {
-            let failure = Failure::new(diagnosis.code, diagnosis.message);
-            tracing::info_span!("raise", submissionId = %submission_id).in_scope(|| failure.log());
-            Err(failure)
+        Request::Action(Action::Raise { diagnosis, .. }) => {
+            Err(Raised { code: diagnosis.code, message: diagnosis.message }.into())
         }
-        Request::Action(Action::Diagnose(failed)) => {
-            let span = tracing::info_span!("diagnose", submissionId = %failed.submission_id);
-            // Boxed, as are other calls of services: the compiler limits how deep futures are nested.
-            let diagnosed = Box::pin(diagnose(*failed, deps)).instrument(span).await;
-            Ok(Answer::Diagnosed(Box::new(diagnosed)))
-        }
-        Request::ExecutionEnded(ended) => {
-            let Some(submission) = ended.detail.submission_id() else {
-                tracing::warn!(?ended, "an execution without a submission ended");
-                return Ok(Answer::Nothing {});
-            };
-            let span = tracing::info_span!("stop", submissionId = %submission);
-            // What a redriven execution has started since is not this event's to stop.
-            let safe_id = submission.aws_safe();
-            let stop = Box::pin(deps.jobs.stop_all(&safe_id, ended.detail.stopped_at()));
-            stop.instrument(span.clone()).await.inspect_err(|failure| span.in_scope(|| failure.log()))?;
-            Ok(Answer::Nothing {})
-        }
+        Request::Action(Action::Diagnose(failed)) => Ok(Answer::Diagnosis(Box::new(diagnose(&failed, deps).await))),
+        Request::ExecutionEnded(event) => stop_orphans(&event.detail, deps).await,
     }
 }
 
-async fn diagnose(failed: FailedStep, deps: &Deps) -> Diagnosed {
-    let FailedStep { step, ref error, attempt, .. } = failed;
-    let described = Box::pin(deps.jobs.examine(&failed)).await;
-    let mut classification = classify(step, error, described.as_ref());
-    let stream = described.as_ref().and_then(Described::log);
+async fn stop_orphans(execution: &Execution, deps: &Deps) -> Result<Answer, DiagnoseError> {
+    let Some(submission) = execution.submission_id() else {
+        tracing::warn!(execution = execution.execution_arn, "an execution without a submission ended");
+        return Ok(Answer::Nothing {});
+    };
+    // Jobs that a redrive has started since then are not orphaned.
+    let stopped = deps.jobs.stop_all(&submission.aws_safe(), execution.stopped_at()).await;
+    stopped.map_err(DiagnoseError::NotStopped)?;
+    Ok(Answer::Nothing {})
+}
+
+async fn diagnose(failed: &FailedStep, deps: &Deps) -> DiagnosisAnswer {
+    let job = deps.jobs.examine(failed).await;
+    let mut classification = classify(failed.step, &failed.error, job.as_ref());
+    let stream = job.as_ref().and_then(Job::log);
     let events = match &stream {
         Some(stream) => logs::last_events(&deps.logs, stream).await.unwrap_or_else(|error| {
-            tracing::warn!(error, ?stream, "the step's log cannot be read");
+            tracing::warn!(%error, ?stream, "could not read the step's log");
             Vec::new()
         }),
         None => Vec::new(),
     };
     if classification.code == FailureCode::BuildFailed
-        && let Some(step) = failing_step(logs::lines(&events))
+        && let Some(step) = dockerfile::failed_dockerfile_step(logs::lines(&events))
     {
         classification = classification.at(&step);
     }
+    let code = classification.code;
     let retry_after_seconds = classification
         .retry_after_seconds
-        .filter(|_| retry::within_horizon(&failed, deps.settings.retry_horizon_seconds))
-        .map(|first| retry::back_off(first, attempt));
-    let next =
-        retry_after_seconds.map(|_| Next::after(&failed, classification.code, deps.settings.spot_fallback_attempts));
-    let code = classification.code;
+        .filter(|_| retry::within_horizon(failed, deps.retry_horizon_seconds))
+        .map(|first| retry::back_off(first, failed.attempt));
+    let next = retry_after_seconds.map(|_| NextAttempt::after(failed, code, deps.spot_fallback_attempts));
     if next.is_some() {
-        Metrics::of_stack(&deps.settings.stack_name)
+        Metrics::of_stack(&deps.stack_name)
             .dimension("Code", code.as_str())
             .value("Retries", Unit::Count, 1.0)
             .property("submissionId", failed.submission_id.as_str())
             .emit();
     }
-    tracing::info!(?step, attempt, %code, error = error.error, retry_after_seconds, ?next, "diagnosed a failed step");
+    let (step, attempt, error) = (failed.step, failed.attempt, &failed.error.error);
+    tracing::info!(?step, attempt, %code, error, retry_after_seconds, ?next, "diagnosed a failed step");
     let diagnosis = Diagnosis {
         code,
         fault: code.fault(),
         step: Some(step),
         message: classification.message.into_owned(),
-        detail: classification.detail.map(|detail| clean_text(&detail, DETAIL_CHARACTERS)),
+        detail: classification.detail.map(|detail| redact::text(&detail, DETAIL_CHARACTERS)),
         log_tail: logs::last_lines(logs::lines(&events)),
-        links: links(&deps.console, described.as_ref(), stream.as_ref()),
+        links: links(&deps.console, job.as_ref(), stream.as_ref()),
         retry_after_seconds,
     };
-    Diagnosed { diagnosis, next }
+    DiagnosisAnswer { diagnosis, next }
 }
 
-fn links(console: &Console, described: Option<&Described>, stream: Option<&LogStream>) -> Links {
-    let (build, training_job) = match described {
-        Some(Described::Build(build)) => (console.build(&build.arn), None),
-        Some(Described::TrainingJob(job)) => {
+fn links(console: &Console, job: Option<&Job>, stream: Option<&LogStream>) -> Links {
+    let (build, training_job) = match job {
+        Some(Job::Build(build)) => (console.build(&build.arn), None),
+        Some(Job::Training(job)) => {
             let name = Some(job.training_job_name.as_str()).filter(|name| !name.is_empty());
             (None, name.map(|name| console.training_job(name)))
         }

@@ -1,19 +1,18 @@
-//! Reading the last lines of a build's or training job's log.
+//! The last lines of the log of a build or training job.
 
 use aws_sdk_cloudwatchlogs::Client;
-use aws_sdk_cloudwatchlogs::error::DisplayErrorContext;
-use shared::clean::clean_line;
+use runtime::CallFailed;
 
-use crate::classify::LogStream;
+use crate::job::LogStream;
 
-/// Lines kept.
+/// Limit for the lines in a diagnosis.
 const LINES: usize = 40;
-/// Events that are read: a page, of which the service makes at most 1 MB. See
+/// Events that are read: one page, which has at most 1 MB. See
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html>.
 const EVENTS: i32 = 1000;
 
-/// The last events of a log stream as they are, oldest first. The text of the error names the call that failed.
-pub(crate) async fn last_events(client: &Client, stream: &LogStream) -> Result<Vec<String>, String> {
+/// The last events of a log stream, oldest first, not redacted.
+pub(crate) async fn last_events(client: &Client, stream: &LogStream) -> Result<Vec<String>, CallFailed> {
     let name = match stream {
         LogStream::Named { stream, .. } => stream.clone(),
         LogStream::StartingWith { group, prefix } => {
@@ -24,7 +23,7 @@ pub(crate) async fn last_events(client: &Client, stream: &LogStream) -> Result<V
                 .limit(1)
                 .send()
                 .await
-                .map_err(|error| format!("DescribeLogStreams: {}", DisplayErrorContext(error)))?;
+                .map_err(|error| CallFailed::new("CloudWatch Logs", "DescribeLogStreams", &error))?;
             match streams.log_streams().first().and_then(|stream| stream.log_stream_name()) {
                 Some(name) => name.to_owned(),
                 None => return Ok(Vec::new()),
@@ -40,16 +39,15 @@ pub(crate) async fn last_events(client: &Client, stream: &LogStream) -> Result<V
         .limit(EVENTS)
         .send()
         .await
-        .map_err(|error| format!("GetLogEvents: {}", DisplayErrorContext(error)))?;
+        .map_err(|error| CallFailed::new("CloudWatch Logs", "GetLogEvents", &error))?;
     Ok(events.events.unwrap_or_default().into_iter().filter_map(|event| event.message).collect())
 }
 
-/// The lines of a log's events.
 pub(crate) fn lines(events: &[String]) -> impl Iterator<Item = &str> {
     events.iter().flat_map(|event| event.split(['\n', '\r']))
 }
 
-/// The last lines of a log, cleaned. A line that comes many times in a row is told once, with how often.
+/// The last lines of a log, redacted. A repeated line is shown once, with the number of repetitions.
 pub(crate) fn last_lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut folded: Vec<(&str, String, usize)> = Vec::new();
     for line in without_private_keys(lines).into_iter().rev() {
@@ -59,23 +57,22 @@ pub(crate) fn last_lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<St
             *count += 1;
             continue;
         }
-        let cleaned = clean_line(line);
+        let redacted = redact::line(line);
         let is_full = folded.len() == LINES;
         match folded.last_mut() {
-            Some((_, last, count)) if *last == cleaned => *count += 1,
-            _ if cleaned.trim().is_empty() => {}
+            Some((_, last, count)) if *last == redacted => *count += 1,
+            _ if redacted.trim().is_empty() => {}
             _ if is_full => break,
-            _ => folded.push((line, cleaned, 1)),
+            _ => folded.push((line, redacted, 1)),
         }
     }
-    let told = |(_, line, count)| if count == 1 { line } else { format!("{line} ({count} times)") };
-    folded.into_iter().rev().map(told).collect()
+    let shown = |(_, line, count)| if count == 1 { line } else { format!("{line} ({count} times)") };
+    folded.into_iter().rev().map(shown).collect()
 }
 
-/// The lines with one in the place of each private key, which takes many. A key that began before the first line is told by
-/// its end.
+/// Replaces the lines of each private key by one marker. A key that began before the first line is recognised by its end.
 fn without_private_keys<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut kept = Vec::new();
+    let mut shown = Vec::new();
     let mut inside = false;
     for line in lines {
         let edge = |word| line.contains(word) && line.contains("PRIVATE KEY-----");
@@ -83,17 +80,17 @@ fn without_private_keys<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<&'a
             inside = !edge("-----END ");
         } else if edge("-----BEGIN ") {
             inside = !line.contains("-----END ");
-            kept.push("[private key]");
+            shown.push("[redacted private key]");
         } else if edge("-----END ") {
-            while kept.last().is_some_and(|line| is_base64(line)) {
-                kept.pop();
+            while shown.last().is_some_and(|line| is_base64(line)) {
+                shown.pop();
             }
-            kept.push("[private key]");
+            shown.push("[redacted private key]");
         } else {
-            kept.push(line);
+            shown.push(line);
         }
     }
-    kept
+    shown
 }
 
 fn is_base64(line: &str) -> bool {
@@ -106,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_last_lines_without_blank_ones() {
+    fn the_last_lines_are_kept_without_blank_ones() {
         let log: Vec<String> = (0..100).map(|number| format!("line {number}\r\n\n")).collect();
         let tail = last_lines(lines(&log));
         assert_eq!(tail.len(), LINES);
@@ -114,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_of_megabytes_comes_out_once() {
+    fn a_repeated_line_of_megabytes_is_shown_once() {
         let event = "x".repeat(256 * 1024);
         let tail = last_lines(std::iter::repeat_n(event.as_str(), 40).chain(["the end"]));
         assert_eq!(tail.len(), 2);
@@ -122,16 +119,16 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_differ_out_of_sight_are_one() {
+    fn lines_that_differ_only_after_the_limit_count_as_repeated() {
         let events = [1, 2].map(|end| format!("{}{end}", "x".repeat(600)));
         assert!(last_lines(lines(&events))[0].ends_with("(2 times)"));
     }
 
     #[test]
-    fn a_private_key_is_hidden_over_all_its_lines() {
+    fn a_private_key_is_redacted_over_all_its_lines() {
         let log = "a\n-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0B\n-----END PRIVATE KEY-----\nb";
-        assert_eq!(last_lines(log.lines()), ["a", "[private key]", "b"]);
+        assert_eq!(last_lines(log.lines()), ["a", "[redacted private key]", "b"]);
         let rest: Vec<&str> = log.lines().skip(2).collect();
-        assert_eq!(last_lines(rest), ["[private key]", "b"]);
+        assert_eq!(last_lines(rest), ["[redacted private key]", "b"]);
     }
 }

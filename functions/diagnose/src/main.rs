@@ -3,20 +3,17 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use diagnose::{Deps, Settings, handle};
-use lambda_runtime::{LambdaEvent, service_fn};
-use shared::settings::Variables;
+use diagnose::{Deps, handle, settings::Settings};
+use runtime::settings::Variables;
 
-/// How long one call may take: the diagnosis itself needs none.
+/// Limit for one call. A diagnosis is possible without any.
 const CALL: Duration = Duration::from_secs(8);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    shared::start::run(serve()).await
-}
-
-async fn serve() -> Result<(), lambda_runtime::Error> {
-    let settings = Settings::read(&Variables::of_process())?;
-    let deps = Deps::new(settings, &shared::aws::config(Some(CALL)).await);
-    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| handle(event.payload, &deps))).await
+    runtime::run(async {
+        let deps = Deps::new(Settings::read(&Variables::of_process())?, &runtime::aws::config(Some(CALL)).await);
+        runtime::serve(async |request| handle(request, &deps).await).await
+    })
+    .await
 }

@@ -1,88 +1,87 @@
+use domain::execution::ExecutionStatusChange;
+use domain::outcome::{Diagnosis, Step};
+use domain::{StepError, SubmissionId};
 use serde::{Deserialize, Serialize};
-use shared::SubmissionId;
-use shared::execution::ExecutionEnded;
-use shared::outcome::{Diagnosis, Step};
 
-use crate::{Next, StepError};
+use crate::retry::NextAttempt;
 
-/// What the function is asked for.
-#[derive(Debug, Clone, Deserialize)]
+/// The function's request.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Request {
-    /// By the state machine.
+    /// From the state machine.
     Action(Action),
-    /// By EventBridge: an execution ended otherwise than well, and what it started must not run on.
-    ExecutionEnded(ExecutionEnded),
+    /// From EventBridge: an execution failed, timed out or was aborted, so its jobs are orphaned.
+    ExecutionEnded(ExecutionStatusChange),
 }
 
-/// What the state machine asks for.
-#[derive(Debug, Clone, Deserialize)]
+impl Request {
+    /// `None` if the request does not name a submission.
+    pub(crate) fn submission_id(&self) -> Option<SubmissionId> {
+        match self {
+            Self::Action(Action::Diagnose(failed)) => Some(failed.submission_id.clone()),
+            Self::Action(Action::Raise { submission_id, .. }) => Some(submission_id.clone()),
+            Self::Action(Action::Resume {}) => None,
+            Self::ExecutionEnded(event) => event.detail.submission_id(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "action", rename_all = "camelCase")]
 pub enum Action {
-    /// What does the failure of a step mean?
+    /// Says what the failure of a step means.
     Diagnose(Box<FailedStep>),
-    /// Fail with the diagnosis' code as the error's name.
+    /// Fails with the diagnosis: its code becomes the error's name.
     #[serde(rename_all = "camelCase")]
-    Raise {
-        /// The submission.
-        submission_id: SubmissionId,
-        /// The diagnosis that was reported.
-        diagnosis: Diagnosis,
-    },
-    /// Let a redriven execution go on.
+    Raise { submission_id: SubmissionId, diagnosis: Diagnosis },
+    /// Lets a redriven execution continue.
     Resume {},
 }
 
-/// A step that failed.
-#[derive(Debug, Clone, Deserialize)]
+/// A step of an execution that failed.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedStep {
-    /// The submission.
     pub submission_id: SubmissionId,
-    /// The step.
     pub step: Step,
-    /// The error that was caught.
     pub error: StepError,
     /// The attempt that failed, from 1.
     pub attempt: u32,
-    /// How often the execution had been redriven.
+    /// Number of redrives of the execution.
     pub redrives: u32,
-    /// How many attempts before this one found no machine.
+    /// Attempts before this one for which SageMaker had no capacity.
     pub capacity_retries: u32,
-    /// Whether the attempt was to train on spot instances.
+    /// Whether the attempt used spot instances.
     pub spot: bool,
-    /// When the step failed for the first time in a row, RFC 3339; absent the first time.
+    /// When the step first failed, RFC 3339; absent the first time.
     pub failing_since: Option<String>,
     /// When the execution was last redriven, RFC 3339.
     pub redriven_at: Option<String>,
-    /// When it failed this time, RFC 3339.
+    /// When the step failed this time, RFC 3339.
     pub failed_at: String,
 }
 
 impl FailedStep {
-    /// The name of the training job of this attempt, as the state machine makes it.
+    /// The name that the state machine gives to the training job of this attempt.
     pub(crate) fn training_job(&self) -> String {
         format!("{}-{}-{}", self.submission_id.aws_safe(), self.redrives, self.attempt)
     }
 }
 
 /// The function's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
-    /// What a failure means.
-    Diagnosed(Box<Diagnosed>),
-    /// Nothing to say.
+    Diagnosis(Box<DiagnosisAnswer>),
     Nothing {},
 }
 
-/// What a failure means, and what the next attempt is made with if there is to be one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Diagnosed {
-    /// What people read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DiagnosisAnswer {
     #[serde(flatten)]
     pub diagnosis: Diagnosis,
-    /// What the next attempt is made with.
+    /// Absent if the step is not retried.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<Next>,
+    pub next: Option<NextAttempt>,
 }

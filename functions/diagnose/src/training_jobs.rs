@@ -1,13 +1,14 @@
-//! Asking SageMaker about training jobs, and stopping them.
+//! Looks up training jobs in SageMaker, and stops them.
 
 use aws_sdk_sagemaker::Client;
-use aws_sdk_sagemaker::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_sagemaker::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sagemaker::primitives::DateTime;
 use aws_sdk_sagemaker::types::TrainingJobStatus;
-use shared::AwsSafeId;
+use domain::AwsSafeId;
+use runtime::CallFailed;
 use time::OffsetDateTime;
 
-use crate::classify::TrainingJob;
+use crate::job::TrainingJob;
 
 /// The training jobs of the account.
 #[derive(Debug, Clone)]
@@ -20,8 +21,8 @@ impl TrainingJobs {
         Self { client }
     }
 
-    /// A job by its name; nothing if there is none. The text of an error names the call that failed.
-    pub(crate) async fn describe(&self, name: &str) -> Result<Option<TrainingJob>, String> {
+    /// `None` if the job does not exist.
+    pub(crate) async fn describe(&self, name: &str) -> Result<Option<TrainingJob>, CallFailed> {
         match self.client.describe_training_job().training_job_name(name).send().await {
             Ok(job) => Ok(Some(TrainingJob {
                 training_job_name: name.to_owned(),
@@ -34,8 +35,8 @@ impl TrainingJobs {
         }
     }
 
-    /// Stops a job; whether there was something to stop.
-    pub(crate) async fn stop(&self, name: &str) -> Result<bool, String> {
+    /// Stops a job. Returns whether it was running.
+    pub(crate) async fn stop(&self, name: &str) -> Result<bool, CallFailed> {
         match self.client.stop_training_job().training_job_name(name).send().await {
             Ok(_) => Ok(true),
             Err(error) if is_absent(&error) => Ok(false),
@@ -43,8 +44,12 @@ impl TrainingJobs {
         }
     }
 
-    /// Stops the submission's jobs that are running and were made before `before`; gives their names.
-    pub(crate) async fn stop_all(&self, submission: &AwsSafeId, before: OffsetDateTime) -> Result<Vec<String>, String> {
+    /// Stops the submission's running jobs that were created up to `before`. Returns their names.
+    pub(crate) async fn stop_all(
+        &self,
+        submission: &AwsSafeId,
+        before: OffsetDateTime,
+    ) -> Result<Vec<String>, CallFailed> {
         let page = self
             .client
             .list_training_jobs()
@@ -64,7 +69,7 @@ impl TrainingJobs {
     }
 }
 
-/// Whether a job is this submission's: `{safe id}-{redrives}-{attempt}`.
+/// Whether a job is of this submission: jobs are named `{safe id}-{redrives}-{attempt}`.
 fn is_of(name: &str, submission: &AwsSafeId) -> bool {
     let counts = name.strip_prefix(submission.as_str()).and_then(|rest| rest.strip_prefix('-'));
     counts
@@ -72,24 +77,27 @@ fn is_of(name: &str, submission: &AwsSafeId) -> bool {
         .is_some_and(|(redrives, attempt)| redrives.parse::<u32>().is_ok() && attempt.parse::<u32>().is_ok())
 }
 
-/// Whether there is no such job, or it has ended: SageMaker calls both a validation error. A job that is not there bears no
-/// tag of the stack's either, so that this function may not see it.
+/// Whether the job does not exist or has ended: SageMaker answers both with a validation error. A job that does not exist
+/// also lacks the stack's tag, so that access to it is denied.
 fn is_absent<E: ProvideErrorMetadata>(error: &E) -> bool {
     matches!(error.code(), Some("ValidationException" | "ResourceNotFound" | "AccessDeniedException"))
 }
 
-fn failed<E: std::error::Error>(call: &str, error: &E) -> String {
-    format!("{call}: {}", DisplayErrorContext(error))
+fn failed<E>(operation: &'static str, error: &SdkError<E>) -> CallFailed
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    CallFailed::new("SageMaker", operation, error)
 }
 
 #[cfg(test)]
 mod tests {
-    use shared::SubmissionId;
+    use domain::SubmissionId;
 
     use super::*;
 
     #[test]
-    fn a_submissions_jobs_bear_its_name_and_two_counts() {
+    fn jobs_of_a_submission_have_its_name_and_two_counts() {
         let id = "-kJ-nOos4KQaL3".parse::<SubmissionId>().unwrap().aws_safe();
         assert!(is_of(&format!("{id}-0-1"), &id) && is_of(&format!("{id}-2-13"), &id));
         for name in

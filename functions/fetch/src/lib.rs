@@ -1,28 +1,31 @@
-//! From a submission's id to a verified archive in S3 and a repository in ECR for its image.
+//! Fetches a submission, verifies its archive, stages it in S3, and creates the ECR repository of its image.
 //!
-//! Running it twice is harmless: the archive becomes another version of the same object, and the repository is there
-//! already.
+//! This crate promises:
+//! - an archive is staged only after it was verified, with the checksum of the download;
+//! - a build can be pinned to the verified archive by its S3 version;
+//! - running it twice is harmless: the archive becomes a new version of the same object.
+//!
+//! It may not unpack or run anything of a submission.
 
-pub mod archive;
+mod error;
 pub mod repository;
 pub mod settings;
 pub mod staging;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use shared::outcome::Archive;
-use shared::submission_api::{Client, Download, SignedIn};
-use shared::{AwsSafeId, Failure, FailureCode, SubmissionId};
-use tempfile::NamedTempFile;
-use time::OffsetDateTime;
-use tracing::Instrument;
-
 use archive::{Contents, Problem};
+use aws_config::SdkConfig;
+use domain::outcome::Archive;
+use domain::{AwsSafeId, SubmissionId};
+pub use error::FetchError;
 use repository::{Repositories, Repository};
+use serde::{Deserialize, Serialize};
 use settings::Settings;
 use staging::{Object, Staging};
+use submission_api::{Client, Download, SignedIn};
+use tempfile::NamedTempFile;
+use time::OffsetDateTime;
 
-/// What the function works with.
+/// The function's clients and settings.
 #[derive(Debug)]
 pub struct Deps {
     api: SignedIn,
@@ -33,105 +36,79 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// Clients of everything the function talks to. Nothing is sent yet.
+    /// Sends nothing yet.
     #[must_use]
-    pub fn new(
-        settings: Settings,
-        secrets: aws_sdk_secretsmanager::Client,
-        s3: aws_sdk_s3::Client,
-        ecr: aws_sdk_ecr::Client,
-    ) -> Self {
+    pub fn new(settings: Settings, aws: &SdkConfig) -> Self {
+        let secrets = aws_sdk_secretsmanager::Client::new(aws);
         Self {
             api: SignedIn::new(secrets, settings.secret_arn, settings.api),
-            staging: Staging::new(s3, settings.staging_bucket),
-            repositories: Repositories::new(ecr, settings.stack, settings.image_retention_days),
+            staging: Staging::new(aws_sdk_s3::Client::new(aws), settings.staging_bucket),
+            repositories: Repositories::new(
+                aws_sdk_ecr::Client::new(aws),
+                settings.stack_name,
+                settings.image_retention_days,
+            ),
             max_archive_bytes: settings.max_archive_bytes,
             limits: settings.limits,
         }
     }
 }
 
-#[derive(Deserialize)]
+/// The request of the state machine.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Event {
-    submission_id: SubmissionId,
+pub struct Request {
+    pub submission_id: SubmissionId,
 }
 
 /// The function's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fetched {
-    /// The submission's id as the Submission API wrote it.
     pub submission_id: SubmissionId,
-    /// The form of it that names everything in AWS.
     pub safe_id: AwsSafeId,
-    /// The challenge's id: a legacy number or a UUID.
+    /// A legacy number or a UUID.
     pub challenge_id: Option<String>,
-    /// The participant's id.
     pub member_id: Option<String>,
-    /// When it was handed in.
+    /// When it was submitted.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub created: Option<OffsetDateTime>,
-    /// The staged archive.
     pub archive: Archive,
-    /// The staged build specification.
     pub buildspec: Object,
     /// The folder of the archive that the image is built from.
     pub build_context: archive::BuildContext,
-    /// Where the image goes.
     pub repository: Repository,
 }
 
-/// Fetches the submission that an event `{"submissionId": "…"}` names.
+/// Fetches and stages a submission.
 ///
 /// # Errors
 ///
-/// A [`Failure`] with the code that the state machine decides by; it has been logged.
-pub async fn handle(event: Value, deps: &Deps) -> Result<Fetched, Failure> {
-    let Event { submission_id } = serde_json::from_value(event).map_err(|error| {
-        let failure =
-            Failure::new(FailureCode::Internal, "The event has to be {\"submissionId\": \"…\"}.").caused_by(error);
-        failure.log();
-        failure
-    })?;
-    let span = tracing::info_span!("fetch", submissionId = %submission_id);
-    let work = async {
-        fetch(submission_id, deps).await.inspect_err(Failure::log).inspect(|fetched| {
-            tracing::info!(bytes = fetched.archive.bytes, sha256 = fetched.archive.sha256, "the archive is staged");
-        })
-    };
-    work.instrument(span).await
+/// A [`FetchError`], which has been logged.
+pub async fn handle(request: Request, deps: &Deps) -> Result<Fetched, FetchError> {
+    runtime::answer(Some(&request.submission_id), fetch(&request.submission_id, deps)).await
 }
 
-async fn fetch(id: SubmissionId, deps: &Deps) -> Result<Fetched, Failure> {
-    let (submission, file, download, contents) = {
-        let api = deps.api.client().await?;
-        let fetched = async {
-            let submission = api.submission(&id).await?;
-            let (file, download, contents) = download_and_verify(&api, &id, deps).await?;
-            Ok::<_, Failure>((submission, file, download, contents))
-        };
-        match fetched.await {
-            Err(failure) if failure.code == FailureCode::SubmissionApiDenied => {
-                // The credentials may have been replaced: the next attempt reads them again.
-                deps.api.forget().await;
-                return Err(failure);
-            }
-            fetched => fetched?,
-        }
-    };
-    tracing::info!(entries = contents.entries, unpacked_bytes = contents.unpacked_bytes, "the archive is verified");
+async fn fetch(id: &SubmissionId, deps: &Deps) -> Result<Fetched, FetchError> {
+    let fetched = deps.api.call(async |api| {
+        let submission = api.submission(id).await?;
+        let verified = download_and_verify(api, id, deps).await?;
+        Ok::<_, FetchError>((submission, verified))
+    });
+    let (submission, Verified { file, download, contents }) = fetched.await?;
+    tracing::info!(entries = contents.entries, unpackedBytes = contents.unpacked_bytes, "verified the archive");
 
     let safe_id = id.aws_safe();
     let staged = async {
-        let archive = deps.staging.archive(&id, file.path(), &download).await?;
-        Ok::<_, Failure>((archive, deps.staging.buildspec(&safe_id).await?))
+        let archive = deps.staging.archive(id, file.path(), &download).await?;
+        Ok::<_, FetchError>((archive, deps.staging.buildspec(&safe_id).await?))
     };
-    let repository = async { Ok(deps.repositories.ensure(&id).await?) };
+    let repository = async { Ok(deps.repositories.ensure(id).await?) };
     let ((archive, buildspec), repository) = tokio::try_join!(staged, repository)?;
+    tracing::info!(bytes = archive.bytes, sha256 = archive.sha256, "staged the archive");
     Ok(Fetched {
         safe_id,
-        submission_id: id,
+        submission_id: id.clone(),
         challenge_id: submission.challenge_id,
         member_id: submission.member_id,
         created: submission.created,
@@ -142,26 +119,26 @@ async fn fetch(id: SubmissionId, deps: &Deps) -> Result<Fetched, Failure> {
     })
 }
 
-/// Downloads the archive and verifies it. A download of unannounced length that ends too soon is fetched again: if the
-/// same comes once more, the archive is at fault, not the network.
-async fn download_and_verify(
-    api: &Client,
-    id: &SubmissionId,
-    deps: &Deps,
-) -> Result<(NamedTempFile, Download, Contents), Failure> {
-    let (file, download, verdict) = download_once(api, id, deps).await?;
-    match verdict {
-        Ok(contents) => Ok((file, download, contents)),
-        Err(Problem::Truncated) if !download.length_announced => {
-            // One file at a time: the function's storage need not hold two.
+/// A downloaded archive that passed every check.
+struct Verified {
+    file: NamedTempFile,
+    download: Download,
+    contents: Contents,
+}
+
+/// Downloads and verifies the archive. A truncated download without announced length is downloaded again: if the bytes
+/// are the same, the archive is at fault and not the network.
+async fn download_and_verify(api: &Client, id: &SubmissionId, deps: &Deps) -> Result<Verified, FetchError> {
+    let (file, first, verified) = download(api, id, deps).await?;
+    match verified {
+        Ok(contents) => Ok(Verified { file, download: first, contents }),
+        Err(Problem::Truncated) if !first.length_announced => {
+            // So that the function's storage does not have to hold two files.
             drop(file);
-            let (file, second, verdict) = download_once(api, id, deps).await?;
-            match verdict {
-                Ok(contents) => Ok((file, second, contents)),
-                Err(Problem::Truncated) if second.sha256 != download.sha256 => Err(Failure::new(
-                    FailureCode::SubmissionApiUnavailable,
-                    "The Submission API ended the download too soon, twice and at different places. The step is tried again.",
-                )),
+            let (file, second, verified) = download(api, id, deps).await?;
+            match verified {
+                Ok(contents) => Ok(Verified { file, download: second, contents }),
+                Err(Problem::Truncated) if second.sha256 != first.sha256 => Err(FetchError::EndsEarly),
                 Err(problem) => Err(problem.into()),
             }
         }
@@ -169,19 +146,14 @@ async fn download_and_verify(
     }
 }
 
-async fn download_once(
+async fn download(
     api: &Client,
     id: &SubmissionId,
     deps: &Deps,
-) -> Result<(NamedTempFile, Download, Result<Contents, Problem>), Failure> {
-    let storage = |source| {
-        Failure::new(FailureCode::Internal, "The function's ephemeral storage cannot be used.").caused_by(source)
-    };
-    let file = NamedTempFile::new().map_err(storage)?;
+) -> Result<(NamedTempFile, Download, Result<Contents, Problem>), FetchError> {
+    let file = NamedTempFile::new().map_err(FetchError::Storage)?;
     let download = api.download(id, deps.max_archive_bytes, &mut file.as_file()).await?;
-    let (reader, limits) = (file.reopen().map_err(storage)?, deps.limits);
-    let verdict = tokio::task::spawn_blocking(move || archive::verify(reader, &limits)).await.map_err(|panic| {
-        Failure::new(FailureCode::Internal, "Verifying the archive stopped unexpectedly.").caused_by(panic)
-    })?;
-    Ok((file, download, verdict))
+    let (reader, limits) = (file.reopen().map_err(FetchError::Storage)?, deps.limits);
+    let verified = tokio::task::spawn_blocking(move || archive::verify(reader, &limits)).await;
+    Ok((file, download, verified.map_err(FetchError::Panicked)?))
 }

@@ -3,22 +3,14 @@
 use std::process::ExitCode;
 
 use fetch::{Deps, handle, settings::Settings};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use shared::settings::Variables;
+use runtime::settings::Variables;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    shared::start::run(serve()).await
-}
-
-async fn serve() -> Result<(), Error> {
-    let settings = Settings::read(&Variables::of_process())?;
-    let aws = shared::aws::config(None).await;
-    let deps = &Deps::new(
-        settings,
-        aws_sdk_secretsmanager::Client::new(&aws),
-        aws_sdk_s3::Client::new(&aws),
-        aws_sdk_ecr::Client::new(&aws),
-    );
-    lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| handle(event.payload, deps))).await
+    runtime::run(async {
+        // No limit for a whole call: large uploads take long.
+        let deps = Deps::new(Settings::read(&Variables::of_process())?, &runtime::aws::config(None).await);
+        runtime::serve(async |request| handle(request, &deps).await).await
+    })
+    .await
 }

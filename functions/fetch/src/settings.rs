@@ -1,48 +1,39 @@
-//! What the function is set to.
+//! The function's settings.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use shared::settings::{SettingError, Variables};
-use shared::submission_api;
+use archive::Limits;
+use runtime::settings::{BucketName, SecretArn, SettingError, Variables};
 
-use crate::archive::Limits;
-
-/// Bytes of the largest archive unless set otherwise.
+/// Default limit for an archive in bytes.
 const MAX_ARCHIVE_BYTES: u64 = 500 << 20;
-/// Days after which an image expires unless set otherwise.
+/// Default number of days after which an image expires.
 const IMAGE_RETENTION_DAYS: u32 = 90;
 
-/// What the function is set to.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `STACK_NAME`: the stack that repositories are tagged with.
-    pub stack: String,
-    /// `STAGING_BUCKET`: where archives are staged; the bucket keeps versions.
-    pub staging_bucket: String,
+    /// `STACK_NAME`: the tag of repositories.
+    pub stack_name: String,
+    /// `STAGING_BUCKET`: the bucket where archives are staged; it has to keep versions.
+    pub staging_bucket: BucketName,
     /// `AUTH0_SECRET_ARN`: the secret with the Submission API's credentials.
-    pub secret_arn: String,
-    /// `IMAGE_RETENTION_DAYS` (default 90), at least 1: when images expire.
+    pub secret_arn: SecretArn,
+    /// `IMAGE_RETENTION_DAYS` (default 90), at least 1: images expire this many days after they were pushed.
     pub image_retention_days: u32,
-    /// `MAX_ARCHIVE_BYTES` (default 524288000), at least 1: the largest download; the function's storage has to hold it.
+    /// `MAX_ARCHIVE_BYTES` (default 524288000), at least 1: the limit for a download; the function's storage has to hold it.
     pub max_archive_bytes: u64,
     /// `MAX_ENTRIES` (default 10000), `MAX_ENTRY_BYTES` (default 2147483648), `MAX_UNPACKED_BYTES` (default 4294967296) and
     /// `MAX_COMPRESSION_RATIO` (default 200), each at least 1.
     pub limits: Limits,
-    /// Where the Submission API is.
     pub api: submission_api::Settings,
 }
 
 impl Settings {
-    /// Reads all of them.
-    ///
-    /// # Errors
-    ///
-    /// Names the first variable that is missing or malformed.
     pub fn read(variables: &Variables) -> Result<Self, SettingError> {
         let positive = |name, default| Ok(variables.optional::<NonZeroU64>(name)?.map_or(default, NonZeroU64::get));
-        let usual = Limits::default();
+        let defaults = Limits::default();
         Ok(Self {
-            stack: variables.required("STACK_NAME")?,
+            stack_name: variables.required("STACK_NAME")?,
             staging_bucket: variables.required("STAGING_BUCKET")?,
             secret_arn: variables.required("AUTH0_SECRET_ARN")?,
             image_retention_days: variables
@@ -50,10 +41,10 @@ impl Settings {
                 .map_or(IMAGE_RETENTION_DAYS, NonZeroU32::get),
             max_archive_bytes: positive("MAX_ARCHIVE_BYTES", MAX_ARCHIVE_BYTES)?,
             limits: Limits {
-                entries: positive("MAX_ENTRIES", usual.entries)?,
-                entry_bytes: positive("MAX_ENTRY_BYTES", usual.entry_bytes)?,
-                unpacked_bytes: positive("MAX_UNPACKED_BYTES", usual.unpacked_bytes)?,
-                ratio: positive("MAX_COMPRESSION_RATIO", usual.ratio)?,
+                entries: positive("MAX_ENTRIES", defaults.entries)?,
+                entry_bytes: positive("MAX_ENTRY_BYTES", defaults.entry_bytes)?,
+                unpacked_bytes: positive("MAX_UNPACKED_BYTES", defaults.unpacked_bytes)?,
+                ratio: positive("MAX_COMPRESSION_RATIO", defaults.ratio)?,
             },
             api: submission_api::Settings::read(variables)?,
         })
@@ -83,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_is_missing_or_out_of_range_is_named() {
+    fn a_missing_or_invalid_setting_is_named() {
         for (missing, _) in REQUIRED {
             let variables: Variables = REQUIRED.into_iter().filter(|(name, _)| *name != missing).collect();
             assert_eq!(Settings::read(&variables).unwrap_err(), SettingError::Missing { name: missing });

@@ -1,15 +1,15 @@
-//! The AWS clients, each made when it is first needed.
+//! The AWS clients, each created when it is first needed.
 
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use tokio::sync::OnceCell;
 
-/// How long a call may take: what does not answer now is retried with the batch, and other records wait behind this one.
+/// Limit for a call with its retries. Other records wait behind it, and Lambda delivers the batch again if it fails.
 const CALL: Duration = Duration::from_secs(20);
 
-/// The AWS clients. Most batches hold nothing to start and hardly any something to quarantine, so that a new
-/// instance of the function answers sooner for not making them at its start.
+/// The AWS clients. Most batches start nothing and almost none quarantine anything: without clients to create, a new
+/// instance of the function answers sooner.
 #[derive(Debug, Default)]
 pub struct Clients {
     config: OnceCell<SdkConfig>,
@@ -33,31 +33,6 @@ impl Clients {
     }
 
     async fn config(&self) -> &SdkConfig {
-        self.config.get_or_init(|| shared::aws::config(Some(CALL))).await
-    }
-}
-
-/// An AWS call that failed in spite of the SDK's own retries.
-#[derive(Debug, thiserror::Error)]
-#[error("{service} answered {code}: {message}")]
-pub struct CallFailed {
-    /// Which service was called.
-    pub service: &'static str,
-    /// The service's name for the error; `NoAnswer` if it gave none.
-    pub code: String,
-    /// The whole chain of causes.
-    pub message: String,
-}
-
-impl CallFailed {
-    pub(crate) fn new<E>(service: &'static str, error: &E) -> Self
-    where
-        E: aws_sdk_sfn::error::ProvideErrorMetadata + std::error::Error,
-    {
-        Self {
-            service,
-            code: error.code().unwrap_or("NoAnswer").to_owned(),
-            message: aws_sdk_sfn::error::DisplayErrorContext(error).to_string(),
-        }
+        self.config.get_or_init(|| runtime::aws::config(Some(CALL))).await
     }
 }

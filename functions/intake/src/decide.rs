@@ -1,11 +1,11 @@
-//! Deciding what a message means for the processor: data in, a decision out.
+//! Deciding what a record means: data in, a decision out.
 
 use std::fmt;
 
+use domain::SubmissionId;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use shared::SubmissionId;
 
 use crate::event::{Value, text_of};
 use crate::settings::Filter;
@@ -13,47 +13,46 @@ use crate::settings::Filter;
 /// What a record means for the processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The submission passed the antivirus scan and may be run.
+    /// The submission passed its antivirus scan.
     Start(SubmissionId),
-    /// The record is about something else.
     NotForUs(NotForUs),
-    /// The record could be about a submission to run, and a person has to look at it.
-    Quarantine(Unreadable),
+    /// The record could announce a submission, but cannot be read.
+    Quarantine(QuarantineReason),
 }
 
-/// Why a record is not for the processor; the names are stable.
+/// Why a record is not for the processor. The names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum NotForUs {
     /// The value is null.
     Tombstone,
     /// The value has no bytes.
     EmptyValue,
-    /// The value is JSON, but no object.
+    /// The value is JSON, but not an object.
     OtherShape,
-    /// `resource` is absent or another than the filter's.
+    /// `resource` is absent or differs from the filter's.
     OtherResource,
-    /// `originalTopic` is absent or another than the filter's.
+    /// `originalTopic` is absent or differs from the filter's.
     OtherOriginalTopic,
-    /// `typeId` is absent or another than the filter's.
+    /// `typeId` is absent or differs from the filter's.
     OtherType,
-    /// `score` is absent, null or another number than the filter's.
+    /// `score` is absent, null or a number that differs from the filter's.
     OtherScore,
 }
 
-/// Why a record could not be decided about; the names are stable.
+/// Why a record is quarantined. The names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum Unreadable {
-    /// The event holds something else in a record's place.
+pub enum QuarantineReason {
+    /// The event has something else where a record should be.
     NotARecord,
     /// The value is not Base64.
     NotBase64,
     /// The value is not JSON in UTF-8.
     NotJson,
-    /// All else matches, but `score` is no number.
+    /// All other fields match, but `score` is not a number.
     UnreadableScore,
-    /// All matches, but there is no `submissionId`.
+    /// All fields match, but `submissionId` is missing.
     SubmissionIdMissing,
-    /// All matches, but `submissionId` is no submission's id.
+    /// All fields match, but `submissionId` is not a valid id.
     SubmissionIdInvalid,
 }
 
@@ -63,7 +62,7 @@ impl fmt::Display for NotForUs {
     }
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for QuarantineReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
     }
@@ -75,15 +74,15 @@ pub fn decide(value: &Value, filter: &Filter) -> Decision {
     match value {
         Value::Tombstone => Decision::NotForUs(NotForUs::Tombstone),
         Value::Bytes(bytes) => decide_message(bytes, filter),
-        Value::NotBase64(_) => Decision::Quarantine(Unreadable::NotBase64),
-        Value::NotARecord(_) => Decision::Quarantine(Unreadable::NotARecord),
+        Value::NotBase64(_) => Decision::Quarantine(QuarantineReason::NotBase64),
+        Value::NotARecord(_) => Decision::Quarantine(QuarantineReason::NotARecord),
     }
 }
 
-/// Decides about a message: the review of a submission, in the bus's envelope (as its `payload`) or bare.
+/// Decides about a message: the review of a submission, bare or as the `payload` of the bus's envelope.
 ///
-/// Fields it does not know are ignored, and of a repeated one the last counts, as in JavaScript. A field of the filter
-/// that is of another type than text does not match; `score` is compared as a number and may be a text that holds one.
+/// Unknown fields are ignored. Of a repeated field the last counts, as in JavaScript. A field of the filter that is not a
+/// string does not match. `score` is compared as a number and may be a string that holds one.
 #[must_use]
 pub fn decide_message(message: &[u8], filter: &Filter) -> Decision {
     if message.is_empty() {
@@ -92,7 +91,7 @@ pub fn decide_message(message: &[u8], filter: &Filter) -> Decision {
     let review = match Review::of_message(message) {
         Ok(Some(review)) => review,
         Ok(None) => return Decision::NotForUs(NotForUs::OtherShape),
-        Err(NotJson) => return Decision::Quarantine(Unreadable::NotJson),
+        Err(NotJson) => return Decision::Quarantine(QuarantineReason::NotJson),
     };
     if !is_text(review.resource, &filter.resource) {
         return Decision::NotForUs(NotForUs::OtherResource);
@@ -107,12 +106,12 @@ pub fn decide_message(message: &[u8], filter: &Filter) -> Decision {
         #[expect(clippy::float_cmp, reason = "100 and 100.0 are the same double, and nothing else is the score")]
         Some(Some(score)) if score == filter.required_score.get() => {}
         None | Some(Some(_)) => return Decision::NotForUs(NotForUs::OtherScore),
-        Some(None) => return Decision::Quarantine(Unreadable::UnreadableScore),
+        Some(None) => return Decision::Quarantine(QuarantineReason::UnreadableScore),
     }
-    let Some(id) = review.submission_id else { return Decision::Quarantine(Unreadable::SubmissionIdMissing) };
+    let Some(id) = review.submission_id else { return Decision::Quarantine(QuarantineReason::SubmissionIdMissing) };
     match text_of(id).and_then(|id| id.parse().ok()) {
         Some(id) => Decision::Start(id),
-        None => Decision::Quarantine(Unreadable::SubmissionIdInvalid),
+        None => Decision::Quarantine(QuarantineReason::SubmissionIdInvalid),
     }
 }
 
@@ -120,7 +119,7 @@ fn is_text(json: Option<&RawValue>, wanted: &str) -> bool {
     json.and_then(text_of).is_some_and(|text| text == wanted)
 }
 
-/// A JSON number, or one in a text, with blanks around it or not. Texts like `inf` or `0x64` are none.
+/// A JSON number, or a number in a JSON string, with or without blanks around it. `inf` and `0x64` are not numbers.
 fn number(json: &RawValue) -> Option<f64> {
     let text = text_of(json);
     let text = text.as_deref().unwrap_or(json.get()).trim();
@@ -128,7 +127,7 @@ fn number(json: &RawValue) -> Option<f64> {
     if is_decimal { text.parse().ok() } else { None }
 }
 
-/// The fields of a review that matter here, as JSON; null counts as absent.
+/// The fields of a review that the decision needs, as JSON. Null counts as absent.
 #[derive(Default)]
 struct Review<'a> {
     resource: Option<&'a RawValue>,
@@ -154,7 +153,7 @@ enum Field {
 }
 
 impl<'a> Review<'a> {
-    /// The review in a message; nothing if the message is JSON but no object.
+    /// The review in a message. `None` if the message is JSON but not an object.
     fn of_message(message: &'a [u8]) -> Result<Option<Self>, NotJson> {
         let text = std::str::from_utf8(message).map_err(|_| NotJson)?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -165,10 +164,10 @@ impl<'a> Review<'a> {
     }
 }
 
-/// Reads a review from a message or from the payload in one; nothing if that is no object.
+/// Reads a review from a message or from its payload. `None` if it is not an object.
 ///
-/// By hand because a derived struct refuses repeated fields and other shapes. What is not needed is skipped, which
-/// `serde_json` does without recursion, so that no depth of nesting can exhaust the stack.
+/// Hand-written because a derived struct refuses repeated fields and other shapes. Other fields are skipped, which
+/// `serde_json` does without recursion: deep nesting cannot exhaust the stack.
 #[derive(Clone, Copy)]
 struct AnyJson {
     is_payload: bool,

@@ -1,6 +1,6 @@
-//! The batch of records that Lambda's event source mapping hands over, from Amazon MSK or any other Kafka.
+//! The batch of records that Lambda's event source mapping delivers, from Amazon MSK or any other Kafka.
 //!
-//! Lambda's own documentation of its form:
+//! The format is documented in
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-msk.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-kafka.html>.
 
@@ -16,34 +16,31 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// One invocation's records.
 #[derive(Debug, Deserialize)]
 pub struct Event {
-    /// The records by `topic-partition`, in the order of their names; absent from an event that is not Kafka's.
+    /// The records by `topic-partition`, sorted by that name. Absent from an event of another source.
     pub records: Option<BTreeMap<String, Vec<Record>>>,
 }
 
-/// One Kafka record, as far as it is looked at: keys and headers are not.
+/// The fields of a Kafka record that are used. Keys and headers are not.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its place in the partition, from 0; absent if it cannot be read.
+    /// Absent if it cannot be read.
     pub offset: Option<u64>,
-    /// When it was written, in milliseconds since 1970; absent if it cannot be read.
+    /// Milliseconds since 1970. Absent if it cannot be read.
     pub timestamp: Option<i64>,
-    /// What it says.
     pub value: Value,
 }
 
-/// What a record says, or what is left of that.
+/// The value of a record.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Null: Kafka's way of saying that a key is deleted.
+    /// Null: the key was deleted.
     Tombstone,
-    /// The value's bytes.
     Bytes(Vec<u8>),
-    /// Not Base64, though Lambda writes all values so: the text as it came.
+    /// The text as it came, which is not Base64.
     NotBase64(String),
-    /// Nothing that looks like a record: its JSON.
+    /// The JSON of something that is not a record.
     NotARecord(String),
 }
 
@@ -63,8 +60,8 @@ impl<'de> Deserialize<'de> for Record {
     }
 }
 
-/// Reads a record from any JSON. By hand because an odd record must not spoil the batch, and because a batch is
-/// megabytes that are better not read twice.
+/// Reads a record from any JSON. Hand-written because an odd record must not fail the batch, and because parsing a batch of
+/// megabytes twice is slow.
 struct AnyJson;
 
 impl AnyJson {
@@ -84,7 +81,7 @@ impl<'de> Visitor<'de> for AnyJson {
         let mut record = Record { offset: None, timestamp: None, value: Value::Tombstone };
         while let Some(field) = map.next_key()? {
             match field {
-                // Each kept as JSON first, so that an odd field spoils nothing but itself.
+                // Read as raw JSON first: an odd field must not fail the record.
                 Field::Offset => record.offset = map.next_value::<&RawValue>()?.get().parse().ok(),
                 Field::Timestamp => record.timestamp = map.next_value::<&RawValue>()?.get().parse().ok(),
                 Field::Value => {
@@ -131,7 +128,7 @@ impl<'de> Visitor<'de> for AnyJson {
     }
 }
 
-/// Some times as fast as the engine that is no more than portable, and Base64 is most of a batch.
+/// Several times faster than the portable engine. Most of a batch is Base64.
 static BASE64: LazyLock<Simd> = LazyLock::new(|| Simd::standard(PAD_INDIFFERENT));
 
 impl Value {
@@ -141,17 +138,10 @@ impl Value {
     }
 }
 
-/// The text of a JSON string; nothing for any other JSON, or for escapes that make no text (a lone surrogate).
+/// The text of a JSON string. `None` for any other JSON, and for escapes that are not text (a lone surrogate).
 pub(crate) fn text_of(json: &RawValue) -> Option<Cow<'_, str>> {
     let text = json.get().strip_prefix('"')?.strip_suffix('"')?;
     if text.contains('\\') { serde_json::from_str(json.get()).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(text)) }
-}
-
-/// A partition as the event names it, `topic-partition`, in its two parts; topics may hold hyphens themselves.
-pub(crate) fn split_partition(name: &str) -> (&str, Option<u32>) {
-    name.rsplit_once('-')
-        .and_then(|(topic, partition)| Some((topic, Some(partition.parse().ok()?))))
-        .unwrap_or((name, None))
 }
 
 #[cfg(test)]
@@ -163,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_lambda_writes() {
+    fn reads_a_record_as_lambda_writes_it() {
         let expected =
             Record { offset: Some(15), timestamp: Some(1_545_084_650_987), value: Value::Bytes(b"hi".into()) };
         assert_eq!(
@@ -186,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_field_spoils_only_itself() {
+    fn an_odd_field_does_not_affect_other_fields() {
         let odd = record(r#"{"offset":"seven","timestamp":{},"value":"aGk=","key":[],"headers":7,"topic":null}"#);
         assert_eq!(odd, Record { offset: None, timestamp: None, value: Value::Bytes(b"hi".into()) });
         assert_eq!(record(r#"{"value":"no base64!"}"#).value, Value::NotBase64("no base64!".into()));
@@ -195,20 +185,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_kept() {
+    fn anything_else_is_kept_as_json() {
         for json in ["null", "true", "7", "-7", "0.5", r#""text""#, r#"[1,"x",{"value": null}]"#] {
             assert_eq!(record(json).value, Value::NotARecord(json.into()));
         }
-    }
-
-    #[test]
-    fn partitions_are_named_after_topics_with_hyphens_too() {
-        assert_eq!(
-            split_partition("submission.notification.aggregate-0"),
-            ("submission.notification.aggregate", Some(0))
-        );
-        assert_eq!(split_partition("a-b-12"), ("a-b", Some(12)));
-        assert_eq!(split_partition("odd"), ("odd", None));
-        assert_eq!(split_partition("odd-one"), ("odd-one", None));
     }
 }

@@ -1,152 +1,83 @@
-//! From a batch of Kafka records to one execution for each submission that may be run.
+//! From a batch of Kafka records to one execution for each submission that passed its antivirus scan.
 //!
-//! Every record ends as exactly one of: not for us, started, duplicate, quarantined; or it failed, and then Lambda
-//! delivers it again.
+//! This crate promises:
+//! - every record ends as exactly one of *not for us*, *started*, *duplicate* and *quarantined*, or it fails and Lambda
+//!   delivers it again;
+//! - an execution's name and input depend on the submission's id only, so that a redelivered record starts nothing new;
+//! - only a failure that a retry can fix fails the invocation; no record blocks another;
+//! - a record's value is never logged.
+//!
+//! It may not call anything but Step Functions (`StartExecution`) and S3 (`PutObject` under `quarantine/`).
 
+mod answer;
 pub mod clients;
 pub mod decide;
+mod error;
 pub mod event;
+mod not_for_us_log;
+mod position;
 pub mod quarantine;
-mod quiet_lines;
 pub mod settings;
 pub mod start;
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap};
 use std::time::SystemTime;
 
+pub use answer::{BatchItemFailure, ItemIdentifier, Response};
 use aws_sdk_sfn::primitives::DateTime;
-use futures_util::{StreamExt, stream};
-use lambda_runtime::{Diagnostic, LambdaEvent};
-use serde::Serialize;
-use shared::SubmissionId;
-use shared::metrics::{Metrics, Unit};
-
-use clients::CallFailed;
 pub use clients::Clients;
-pub use decide::{Decision, NotForUs, Unreadable, decide};
+pub use decide::{Decision, NotForUs, QuarantineReason, decide};
+use domain::SubmissionId;
+pub use error::IntakeError;
 pub use event::Event;
-use event::{Record, split_partition};
+use event::Record;
+use futures_util::{StreamExt, stream};
+use lambda_runtime::LambdaEvent;
+use not_for_us_log::NotForUsLog;
+use position::Position;
 use quarantine::Quarantined;
-use quiet_lines::QuietLines;
+use runtime::CallFailed;
+use runtime::metrics::{Metrics, Unit};
 pub use settings::Settings;
 use start::Started;
 
 /// What the function works with.
 #[derive(Debug)]
 pub struct Deps {
-    /// Its settings.
     pub settings: Settings,
-    /// Its AWS clients.
     pub clients: Clients,
 }
 
 impl Deps {
-    /// With clients configured by the environment.
+    /// Clients are created when they are first needed.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self { settings, clients: Clients::default() }
     }
 }
 
-/// Why Lambda has to deliver the batch again. As a Lambda error its `errorType` is the variant's name.
-#[derive(Debug, thiserror::Error)]
-pub enum IntakeError {
-    /// The event is none of a Kafka event source mapping; delivering it again mends nothing.
-    #[error(
-        "the event has no `records`: expected one of an Amazon MSK or self-managed Kafka event source mapping, \
-         {{\"records\": {{\"topic-partition\": [record, …]}}}}"
-    )]
-    EventInvalid,
-    /// Executions could not be started, for whatever reason: even a misconfiguration must not lose records.
-    #[error("{failed} of {records} records could not be handed on and are to be delivered again; the first: {cause}")]
-    StartExecutionFailed {
-        /// How many records failed.
-        failed: usize,
-        /// How many records the event has.
-        records: usize,
-        /// Why the first of them failed.
-        cause: CallFailed,
-    },
-    /// Records could not be quarantined.
-    #[error("{failed} of {records} records could not be quarantined and are to be delivered again; the first: {cause}")]
-    QuarantineFailed {
-        /// How many records failed.
-        failed: usize,
-        /// How many records the event has.
-        records: usize,
-        /// Why the first of them failed.
-        cause: CallFailed,
-    },
-}
-
-impl From<IntakeError> for Diagnostic {
-    fn from(error: IntakeError) -> Self {
-        let error_type = match &error {
-            IntakeError::EventInvalid => "EventInvalid",
-            IntakeError::StartExecutionFailed { .. } => "StartExecutionFailed",
-            IntakeError::QuarantineFailed { .. } => "QuarantineFailed",
-        };
-        Self { error_type: error_type.to_owned(), error_message: error.to_string() }
-    }
-}
-
-/// Lambda's answer: which records to deliver again, see
-/// <https://docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html>.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Response {
-    /// At most one a partition: delivery resumes there.
-    pub batch_item_failures: Vec<BatchItemFailure>,
-}
-
-/// A record that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BatchItemFailure {
-    /// Which record.
-    pub item_identifier: ItemIdentifier,
-}
-
-/// A record's place, in the event's own words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ItemIdentifier {
-    /// `topic-partition`, as the event names it.
-    pub partition: String,
-    /// The offset in it.
-    pub offset: u64,
-}
-
-/// Where a record stands.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    /// `topic-partition`, as the event names it.
-    name: &'a str,
-    topic: &'a str,
-    partition: Option<u32>,
-    offset: Option<u64>,
-}
-
-/// Writes the one log line of a record: where it stands and what became of it, never what it says.
+/// Writes the one log line of a record: its position and what happened to it, never its value.
 macro_rules! log {
-    ($level:ident, $place:expr, $($outcome:tt)+) => {
-        tracing::$level!(topic = $place.topic, partition = $place.partition, offset = $place.offset, $($outcome)+)
+    ($level:ident, $position:expr, $($outcome:tt)+) => {
+        tracing::$level!(
+            topic = $position.topic, partition = $position.partition, offset = $position.offset, $($outcome)+
+        )
     };
 }
 
-/// What became of a batch.
+/// What happened to the records of a batch.
 #[derive(Default)]
-struct Tally<'a> {
+struct Counts<'a> {
     records: usize,
     started: usize,
     not_for_us: usize,
     duplicate: usize,
     quarantined: usize,
-    failed: Vec<Place<'a>>,
+    failed: Vec<Position<'a>>,
 }
 
-impl Tally<'_> {
-    fn emit(&self, stack: &str, request_id: &str) {
+impl Counts<'_> {
+    fn emit(&self, stack_name: &str, request_id: &str) {
         let counts = [
             ("Records", self.records),
             ("Started", self.started),
@@ -158,147 +89,147 @@ impl Tally<'_> {
         #[expect(clippy::cast_precision_loss, reason = "a batch has some ten thousand records at most")]
         counts
             .into_iter()
-            .fold(Metrics::of_stack(stack).property("requestId", request_id), |metrics, (name, count)| {
+            .fold(Metrics::of_stack(stack_name).property("requestId", request_id), |metrics, (name, count)| {
                 metrics.value(name, Unit::Count, count as f64)
             })
             .emit();
     }
-
-    /// The lowest failed offset of each partition; nothing if a failed record has none, as then only the whole batch
-    /// can be delivered again.
-    fn lowest_failures(&self) -> Option<Response> {
-        let mut lowest = BTreeMap::new();
-        for place in &self.failed {
-            let offset = place.offset?;
-            lowest.entry(place.name).and_modify(|lowest: &mut u64| *lowest = offset.min(*lowest)).or_insert(offset);
-        }
-        let failure = |(name, offset): (&str, u64)| BatchItemFailure {
-            item_identifier: ItemIdentifier { partition: name.to_owned(), offset },
-        };
-        Some(Response { batch_item_failures: lowest.into_iter().map(failure).collect() })
-    }
 }
 
-/// Starts an execution for each submission in the batch that may be run, and quarantines what cannot be read.
+/// Starts an execution for each submission of the batch that may run, and quarantines records that cannot be read.
 ///
-/// Everything that can be done is done before a failure is reported.
+/// A failure is reported only after everything else has been done.
 pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<Response, IntakeError> {
     let request_id = &event.context.request_id;
     process(&event.payload, deps, request_id).await.inspect_err(|error| tracing::error!(request_id, "{error}"))
 }
 
 async fn process(event: &Event, deps: &Deps, request_id: &str) -> Result<Response, IntakeError> {
-    let settings = &deps.settings;
-    let began = DateTime::from(SystemTime::now());
-    let mut tally = Tally::default();
-    let work = sort_out(event, settings, &mut tally)?;
-    let mut start_failure = None;
-    let mut quarantine_failure = None;
+    let mut counts = Counts::default();
+    let work = sort(event, deps, &mut counts)?;
+    let start_failure = start_all(&work.submissions, deps, &mut counts).await;
+    let quarantine_failure = quarantine_all(&work.unreadable, deps, &mut counts).await;
 
-    let starts = work.submissions.iter().map(async |(submission, places)| {
-        let client = deps.clients.step_functions().await;
-        (submission, places, start::start(client, &settings.state_machine, submission, began).await)
-    });
-    let mut answers = stream::iter(starts).buffered(settings.concurrency.get());
-    while let Some((submission, places, answer)) = answers.next().await {
-        let id = submission.as_str();
-        if let Err(error) = answer {
-            for place in places {
-                log!(
-                    error,
-                    place,
-                    outcome = "Failed",
-                    submissionId = id,
-                    code = error.code,
-                    cause = error.message,
-                    "not started"
-                );
-                tally.failed.push(*place);
-            }
-            start_failure.get_or_insert(error);
-            continue;
-        }
-        let mut repeats = places.as_slice();
-        if let (Ok(Started::New { execution }), Some((place, rest))) = (answer, places.split_first()) {
-            log!(info, place, outcome = "Started", submissionId = id, execution = execution, "started");
-            tally.started += 1;
-            repeats = rest;
-        }
-        for place in repeats {
-            log!(info, place, outcome = "Duplicate", submissionId = id, "started before");
-            tally.duplicate += 1;
-        }
-    }
-
-    let puts = work.unreadable.iter().map(async |(place, record, reason)| {
-        let client = deps.clients.s3().await;
-        (place, reason, Quarantined::new(place.name, record, *reason).put(client, &settings.quarantine_bucket).await)
-    });
-    let mut answers = stream::iter(puts).buffered(settings.concurrency.get());
-    while let Some((place, reason, answer)) = answers.next().await {
-        match answer {
-            Ok(()) => {
-                log!(warn, place, outcome = "Quarantined", reason = %reason, "quarantined");
-                tally.quarantined += 1;
-            }
-            Err(error) => {
-                log!(error, place, outcome = "Failed", reason = %reason, code = error.code, cause = error.message, "not quarantined");
-                tally.failed.push(*place);
-                quarantine_failure.get_or_insert(error);
-            }
-        }
-    }
-
-    tally.emit(&settings.stack, request_id);
-    if settings.partial_batch_responses
-        && let Some(response) = tally.lowest_failures()
+    counts.emit(&deps.settings.stack_name, request_id);
+    if deps.settings.partial_batch_responses
+        && let Some(response) = Response::of_failures(&counts.failed)
     {
         return Ok(response);
     }
-    let (failed, records) = (tally.failed.len(), tally.records);
+    let (failed, records) = (counts.failed.len(), counts.records);
     match (start_failure, quarantine_failure) {
-        (Some(cause), _) => Err(IntakeError::StartExecutionFailed { failed, records, cause }),
-        (None, Some(cause)) => Err(IntakeError::QuarantineFailed { failed, records, cause }),
+        (Some(source), _) => Err(IntakeError::StartExecutionFailed { failed, records, source }),
+        (None, Some(source)) => Err(IntakeError::QuarantineFailed { failed, records, source }),
         (None, None) => Ok(Response::default()),
     }
 }
 
-/// The records of a batch that call for something to be done.
+/// The records of a batch that need a call.
 #[derive(Default)]
 struct Work<'a> {
-    /// Each submission once, with all the records that announce it.
-    submissions: Vec<(SubmissionId, Vec<Place<'a>>)>,
-    unreadable: Vec<(Place<'a>, &'a Record, Unreadable)>,
+    /// Each submission once, with the positions of all records that announce it.
+    submissions: Vec<(SubmissionId, Vec<Position<'a>>)>,
+    unreadable: Vec<(Position<'a>, &'a Record, QuarantineReason)>,
 }
 
-fn sort_out<'a>(event: &'a Event, settings: &Settings, tally: &mut Tally<'a>) -> Result<Work<'a>, IntakeError> {
+fn sort<'a>(event: &'a Event, deps: &Deps, counts: &mut Counts<'a>) -> Result<Work<'a>, IntakeError> {
     let mut work = Work::default();
     let mut known = HashMap::new();
-    let mut quiet = QuietLines::default();
-    for (name, records) in event.records.as_ref().ok_or(IntakeError::EventInvalid)? {
-        let (topic, partition) = split_partition(name);
-        tally.records += records.len();
+    let mut not_for_us = NotForUsLog::default();
+    for (partition_name, records) in event.records.as_ref().ok_or(IntakeError::EventInvalid)? {
+        counts.records += records.len();
         for record in records {
-            let place = Place { name, topic, partition, offset: record.offset };
-            match decide(&record.value, &settings.filter) {
+            let position = Position::of(partition_name, record.offset);
+            match decide(&record.value, &deps.settings.filter) {
                 Decision::NotForUs(reason) => {
-                    quiet.push(place, reason);
-                    tally.not_for_us += 1;
+                    not_for_us.push(position, reason);
+                    counts.not_for_us += 1;
                 }
-                Decision::Quarantine(reason) => work.unreadable.push((place, record, reason)),
+                Decision::Quarantine(reason) => work.unreadable.push((position, record, reason)),
                 Decision::Start(submission) => match known.entry(submission) {
                     Entry::Occupied(entry) => {
                         let at: usize = *entry.get();
-                        work.submissions[at].1.push(place);
+                        work.submissions[at].1.push(position);
                     }
                     Entry::Vacant(entry) => {
-                        work.submissions.push((entry.key().clone(), vec![place]));
+                        work.submissions.push((entry.key().clone(), vec![position]));
                         entry.insert(work.submissions.len() - 1);
                     }
                 },
             }
         }
     }
-    quiet.write();
+    not_for_us.write();
     Ok(work)
+}
+
+/// Starts the executions and gives the first failure.
+async fn start_all<'a>(
+    submissions: &[(SubmissionId, Vec<Position<'a>>)],
+    deps: &Deps,
+    counts: &mut Counts<'a>,
+) -> Option<CallFailed> {
+    let began = DateTime::from(SystemTime::now());
+    let starts = submissions.iter().map(async |(submission, positions)| {
+        let client = deps.clients.step_functions().await;
+        (submission, positions, start::start(client, &deps.settings.state_machine, submission, began).await)
+    });
+    let mut answers = stream::iter(starts).buffered(deps.settings.concurrency.get());
+    let mut first_failure = None;
+    while let Some((submission, positions, answer)) = answers.next().await {
+        let id = submission.as_str();
+        let mut duplicates = positions.as_slice();
+        match answer {
+            Err(error) => {
+                for position in positions {
+                    log!(error, position, outcome = "Failed", submissionId = id, cause = %error, "not started");
+                }
+                counts.failed.extend_from_slice(positions);
+                first_failure.get_or_insert(error);
+                continue;
+            }
+            Ok(Started::New { execution }) => {
+                if let Some((position, rest)) = positions.split_first() {
+                    log!(info, position, outcome = "Started", submissionId = id, execution, "started");
+                    counts.started += 1;
+                    duplicates = rest;
+                }
+            }
+            Ok(Started::Duplicate) => {}
+        }
+        for position in duplicates {
+            log!(info, position, outcome = "Duplicate", submissionId = id, "started before");
+            counts.duplicate += 1;
+        }
+    }
+    first_failure
+}
+
+/// Quarantines the records and gives the first failure.
+async fn quarantine_all<'a>(
+    unreadable: &[(Position<'a>, &Record, QuarantineReason)],
+    deps: &Deps,
+    counts: &mut Counts<'a>,
+) -> Option<CallFailed> {
+    let puts = unreadable.iter().map(async |(position, record, reason)| {
+        let client = deps.clients.s3().await;
+        let quarantined = Quarantined::new(position.partition_name, record, *reason);
+        (position, reason, quarantined.put(client, &deps.settings.quarantine_bucket).await)
+    });
+    let mut answers = stream::iter(puts).buffered(deps.settings.concurrency.get());
+    let mut first_failure = None;
+    while let Some((position, reason, answer)) = answers.next().await {
+        match answer {
+            Ok(()) => {
+                log!(warn, position, outcome = "Quarantined", %reason, "quarantined");
+                counts.quarantined += 1;
+            }
+            Err(error) => {
+                log!(error, position, outcome = "Failed", %reason, cause = %error, "not quarantined");
+                counts.failed.push(*position);
+                first_failure.get_or_insert(error);
+            }
+        }
+    }
+    first_failure
 }

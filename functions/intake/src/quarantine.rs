@@ -1,25 +1,25 @@
-//! Putting aside records that a person has to look at.
+//! Quarantining records that cannot be read but could announce a submission.
 
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use runtime::CallFailed;
+use runtime::settings::BucketName;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::clients::CallFailed;
-use crate::decide::Unreadable;
-use crate::event::{Record, Value, split_partition};
-use crate::settings::BucketName;
+use crate::decide::QuarantineReason;
+use crate::event::{Record, Value};
+use crate::position::split_partition;
 
-/// Hexadecimal digits of a digest that tell apart what would have the same key.
+/// Hexadecimal digits of a digest in a key. They keep apart records that have no offset.
 const DIGEST_LENGTH: usize = 32;
 
-/// A record in quarantine, and where it is kept.
+/// A quarantined record as an object in S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
     /// The object's key: `quarantine/{topic}/{partition}/{offset}.json`.
     pub key: String,
-    /// The object's JSON.
     pub json: String,
 }
 
@@ -29,16 +29,16 @@ struct Document<'a> {
     partition: Option<u32>,
     offset: Option<u64>,
     timestamp: Option<i64>,
-    reason: Unreadable,
-    /// Base64 as Lambda delivered it; where it was none (`NotBase64`, `NotARecord`), the text as it came.
+    reason: QuarantineReason,
+    /// Base64 as Lambda delivered it. For `NotBase64` and `NotARecord`, the text as it came.
     value: Option<String>,
 }
 
 impl Quarantined {
-    /// What to keep of a record of the partition `topic-partition`: the same bytes under the same key however often the
+    /// The object for a record of the partition `topic-partition`: the same bytes under the same key, however often the
     /// record is delivered.
     #[must_use]
-    pub fn new(partition_name: &str, record: &Record, reason: Unreadable) -> Self {
+    pub fn new(partition_name: &str, record: &Record, reason: QuarantineReason) -> Self {
         let (topic, partition) = split_partition(partition_name);
         let value = match &record.value {
             Value::Tombstone => None,
@@ -51,12 +51,11 @@ impl Quarantined {
             partition.map_or_else(|| "unknown".to_owned(), |partition| partition.to_string())
         );
         let document = Document { topic, partition, offset: record.offset, timestamp: record.timestamp, reason, value };
-        let json = serde_json::to_string(&document).unwrap_or_default();
+        let json = serde_json::to_string(&document).expect("invariant: a document of texts and numbers is JSON");
         let name = record.offset.map_or_else(|| digest(&json), |offset| offset.to_string());
         Self { key: format!("{folder}/{name}.json"), json }
     }
 
-    /// Writes it to the bucket.
     pub async fn put(self, client: &aws_sdk_s3::Client, bucket: &BucketName) -> Result<(), CallFailed> {
         client
             .put_object()
@@ -67,7 +66,7 @@ impl Quarantined {
             .send()
             .await
             .map(drop)
-            .map_err(|error| CallFailed::new("S3", &error))
+            .map_err(|error| CallFailed::new("S3", "PutObject", &error))
     }
 }
 
@@ -77,8 +76,8 @@ fn digest(text: &str) -> String {
     digits
 }
 
-/// A topic as one part of a key. Kafka's topics are 249 characters of `[A-Za-z0-9._-]` at most and need no change; what
-/// is changed gets a digest, so that no two topics share a folder.
+/// A topic as one part of a key. A Kafka topic is at most 249 characters of `[A-Za-z0-9._-]` and needs no change. Any other
+/// name becomes its digest, so that no two topics share a folder.
 fn key_safe(topic: &str) -> String {
     let is_safe = !topic.is_empty()
         && topic.len() <= 249
@@ -96,19 +95,20 @@ mod tests {
     }
 
     #[test]
-    fn is_kept_under_its_place_in_kafka() {
-        let kept = Quarantined::new("a.topic-3", &record(Some(9), Value::Bytes(b"hi".into())), Unreadable::NotJson);
-        assert_eq!(kept.key, "quarantine/a.topic/3/9.json");
+    fn a_record_is_stored_under_its_position() {
+        let quarantined =
+            Quarantined::new("a.topic-3", &record(Some(9), Value::Bytes(b"hi".into())), QuarantineReason::NotJson);
+        assert_eq!(quarantined.key, "quarantine/a.topic/3/9.json");
         assert_eq!(
-            kept.json,
+            quarantined.json,
             r#"{"topic":"a.topic","partition":3,"offset":9,"timestamp":7,"reason":"NotJson","value":"aGk="}"#
         );
     }
 
     #[test]
-    fn is_told_apart_by_its_content_without_a_place() {
+    fn records_without_an_offset_are_stored_under_their_digest() {
         let [one, again, other] = ["[1]", "[1]", "[2]"].map(|json| {
-            Quarantined::new("t-0", &record(None, Value::NotARecord(json.to_owned())), Unreadable::NotARecord)
+            Quarantined::new("t-0", &record(None, Value::NotARecord(json.to_owned())), QuarantineReason::NotARecord)
         });
         assert_eq!(one, again);
         assert_ne!(one.key, other.key);
@@ -118,12 +118,14 @@ mod tests {
     #[test]
     fn no_topic_leaves_the_folder() {
         for name in ["../../etc-0", "..-0", "-0", "a/b-0", "\u{0}-0", "é-0"] {
-            let kept = Quarantined::new(name, &record(Some(1), Value::Bytes(Vec::new())), Unreadable::NotJson);
-            let parts: Vec<&str> = kept.key.split('/').collect();
+            let quarantined =
+                Quarantined::new(name, &record(Some(1), Value::Bytes(Vec::new())), QuarantineReason::NotJson);
+            let parts: Vec<&str> = quarantined.key.split('/').collect();
             assert_eq!(parts.len(), 4, "{name}");
             assert!(parts[1].starts_with("topic-") && parts[1].is_ascii(), "{name}");
         }
-        let kept = Quarantined::new("odd", &record(Some(1), Value::Bytes(Vec::new())), Unreadable::NotJson);
-        assert_eq!(kept.key, "quarantine/odd/unknown/1.json");
+        let quarantined =
+            Quarantined::new("odd", &record(Some(1), Value::Bytes(Vec::new())), QuarantineReason::NotJson);
+        assert_eq!(quarantined.key, "quarantine/odd/unknown/1.json");
     }
 }

@@ -3,27 +3,25 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use shared::settings::{SettingError, Variables};
+use runtime::settings::{BucketName, SettingError, StateMachineArn, Variables};
 
-/// What the function is told by its environment.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which messages start an execution.
     pub filter: Filter,
     /// `STATE_MACHINE_ARN`: the state machine that processes a submission.
     pub state_machine: StateMachineArn,
-    /// `QUARANTINE_BUCKET`: where records are put that a person has to look at.
+    /// `QUARANTINE_BUCKET`: the bucket for records that cannot be read.
     pub quarantine_bucket: BucketName,
     /// `STACK_NAME`: the dimension of the metrics.
-    pub stack: String,
-    /// `START_CONCURRENCY`: how many calls are under way at once, 1 to 100 (default 10).
+    pub stack_name: String,
+    /// `START_CONCURRENCY`: concurrent AWS calls, 1 to 100 (default 10).
     pub concurrency: Concurrency,
-    /// `PARTIAL_BATCH_RESPONSES`: whether Lambda is told which records failed, so that it retries from there on; needs
-    /// `FunctionResponseTypes: [ReportBatchItemFailures]` on the event source mapping (default false).
+    /// `PARTIAL_BATCH_RESPONSES`: whether the answer names the failed records, so that Lambda retries from there (default
+    /// false). Needs `FunctionResponseTypes: [ReportBatchItemFailures]` on the event source mapping.
     pub partial_batch_responses: bool,
 }
 
-/// The four values that a message has to carry.
+/// The values that announce a submission that passed its scan. A message has to match all four.
 #[derive(Clone, Debug)]
 pub struct Filter {
     /// `RESOURCE` (default review).
@@ -32,7 +30,7 @@ pub struct Filter {
     pub original_topic: String,
     /// `REVIEW_TYPE_ID`: the type of review that is the antivirus scan.
     pub review_type_id: String,
-    /// `REQUIRED_SCORE`: the score that means clean (default 100).
+    /// `REQUIRED_SCORE`: the score of a clean file (default 100).
     pub required_score: Score,
 }
 
@@ -60,7 +58,7 @@ impl Settings {
             },
             state_machine: variables.required("STATE_MACHINE_ARN")?,
             quarantine_bucket: variables.required("QUARANTINE_BUCKET")?,
-            stack: variables.required("STACK_NAME")?,
+            stack_name: variables.required("STACK_NAME")?,
             concurrency: variables.or_default("START_CONCURRENCY", Concurrency::DEFAULT)?,
             partial_batch_responses: variables.or_default("PARTIAL_BATCH_RESPONSES", false)?,
         })
@@ -83,7 +81,7 @@ impl FromStr for Score {
     type Err = &'static str;
 
     fn from_str(score: &str) -> Result<Self, Self::Err> {
-        score.parse().ok().filter(|score: &f64| score.is_finite()).map(Self).ok_or("it is no finite number")
+        score.parse().ok().filter(|score: &f64| score.is_finite()).map(Self).ok_or("it is not a finite number")
     }
 }
 
@@ -92,7 +90,7 @@ impl FromStr for Score {
 pub struct Concurrency(NonZeroUsize);
 
 impl Concurrency {
-    const DEFAULT: Self = Self(NonZeroUsize::new(10).unwrap());
+    const DEFAULT: Self = Self(NonZeroUsize::new(10).expect("invariant: 10 is not zero"));
 
     /// The number of calls.
     #[must_use]
@@ -110,55 +108,6 @@ impl FromStr for Concurrency {
             .ok()
             .filter(|calls: &NonZeroUsize| calls.get() <= 100)
             .map(Self)
-            .ok_or("it is no number from 1 to 100")
-    }
-}
-
-/// The ARN of a state machine, or of a version or alias of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateMachineArn(String);
-
-impl StateMachineArn {
-    /// The ARN's text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for StateMachineArn {
-    type Err = &'static str;
-
-    fn from_str(arn: &str) -> Result<Self, Self::Err> {
-        let parts: Vec<&str> = arn.split(':').collect();
-        match parts[..] {
-            ["arn", _, "states", _, _, "stateMachine", name, ..] if !name.is_empty() => Ok(Self(arn.to_owned())),
-            _ => Err("it is no state machine's ARN"),
-        }
-    }
-}
-
-/// The name of an S3 bucket: 3 to 63 characters of `[a-z0-9.-]`; see
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BucketName(String);
-
-impl BucketName {
-    /// The name's text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for BucketName {
-    type Err = &'static str;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let is_valid = (3..=63).contains(&name.len())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
-        if is_valid { Ok(Self(name.to_owned())) } else { Err("it is no bucket's name") }
+            .ok_or("it is not a number from 1 to 100")
     }
 }

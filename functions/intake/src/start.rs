@@ -2,40 +2,32 @@
 
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use aws_sdk_sfn::primitives::DateTime;
-use serde::Serialize;
-use shared::SubmissionId;
+use domain::SubmissionId;
+use runtime::CallFailed;
+use runtime::settings::StateMachineArn;
+use serde_json::json;
 
-use crate::clients::CallFailed;
-use crate::settings::StateMachineArn;
-
-/// Seconds that an execution must be older than the invocation to count as another's: more than clocks differ by.
+/// An execution counts as another invocation's if it started more seconds than this before ours. Clocks differ by less.
 const CLOCK_DIFFERENCE: f64 = 5.0;
 
-/// What became of a submission that was to be started.
+/// What StartExecution did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Started {
-    /// An execution was started.
     New {
-        /// Its ARN.
+        /// The execution's ARN.
         execution: String,
     },
-    /// The submission had its execution already.
+    /// The submission already has its execution.
     Duplicate,
 }
 
-/// The execution's input. A redelivered message must yield the same bytes, so there is nothing in it but the id.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Input<'a> {
-    submission_id: &'a SubmissionId,
-}
-
-/// Starts the submission's execution, which bears the submission's AWS-safe id for a name.
+/// Starts the submission's execution. Its name is the submission's AWS-safe id, and its input holds nothing but the id: a
+/// redelivered message has to give the same bytes.
 ///
-/// Step Functions answers a repeated start with `ExecutionAlreadyExists` once the execution has ended (for 90 days), and
-/// with the running execution, as if it were new, before that: then only its start date tells. One that was started
-/// more than five seconds before `began`, the start of this invocation, counts as a duplicate; a repeat within those
-/// five seconds is taken for a new one, which only shifts the counts. See
+/// If the execution has ended within the last 90 days, Step Functions answers `ExecutionAlreadyExists`. If it is still
+/// running, Step Functions answers with it as if it were new, and only its start date shows that it is not: an execution
+/// that started more than five seconds before `began`, the start of this invocation, counts as a duplicate. A repeat within
+/// five seconds counts as new, which changes nothing but the counts. See
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>.
 pub async fn start(
     client: &aws_sdk_sfn::Client,
@@ -43,12 +35,11 @@ pub async fn start(
     submission: &SubmissionId,
     began: DateTime,
 ) -> Result<Started, CallFailed> {
-    let input = serde_json::to_string(&Input { submission_id: submission }).unwrap_or_default();
     let answer = client
         .start_execution()
         .state_machine_arn(state_machine.as_str())
         .name(submission.aws_safe().as_str())
-        .input(input)
+        .input(json!({ "submissionId": submission }).to_string())
         .send()
         .await;
     match answer {
@@ -59,6 +50,6 @@ pub async fn start(
         Err(error) if error.as_service_error().is_some_and(StartExecutionError::is_execution_already_exists) => {
             Ok(Started::Duplicate)
         }
-        Err(error) => Err(CallFailed::new("Step Functions", &error)),
+        Err(error) => Err(CallFailed::new("Step Functions", "StartExecution", &error)),
     }
 }

@@ -1,51 +1,92 @@
 use std::collections::BTreeMap;
 
+use domain::execution::{Execution, ExecutionStatus};
+use domain::outcome::{Archive, Diagnosis, Image, Links, Outcome, Status, Training};
+use domain::{FailureCode, Fault, Scores, SubmissionId};
 use serde::Deserialize;
-use shared::clean::{clean_line, clean_text};
-use shared::outcome::{Archive, Diagnosis, Image, Outcome, Scores, Status, Training};
-use shared::{Fault, SubmissionId};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Characters kept of a failure's message.
 const MESSAGE_CHARACTERS: usize = 2000;
-/// Characters kept of what a service or program said.
+/// Characters kept of what a failed service or program reported.
 const DETAIL_CHARACTERS: usize = 1024;
 
-/// What an execution knows when it is through with a submission.
-#[derive(Debug, Clone, Deserialize)]
+/// What an execution knows after its last step.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Finished {
-    /// The submission.
+pub struct FinishedExecution {
     pub submission_id: SubmissionId,
-    /// The execution's ARN.
+    /// ARN of the execution.
     pub execution: String,
     /// When it started, RFC 3339.
     pub started_at: String,
-    /// When the last step ended, RFC 3339.
+    /// When its last step ended, RFC 3339.
     pub finished_at: String,
-    /// How many attempts the last step took.
+    /// Attempts of the last step, from 1.
     pub attempts: u32,
-    /// How many attempts at training found no machine.
+    /// Attempts at training for which SageMaker had no capacity.
     #[serde(default)]
     pub capacity_retries: u32,
     /// Seconds that each step took, by its name.
     #[serde(default)]
     pub seconds: BTreeMap<String, f64>,
-    /// The staged archive, once there is one.
     pub archive: Option<Archive>,
-    /// The pushed image, once there is one.
     pub image: Option<Image>,
-    /// The training job, once it completed.
     pub training: Option<Training>,
-    /// How its predictions were judged, where the challenge is scored.
     #[serde(default)]
     pub scores: Option<Scores>,
-    /// Why a step failed for good.
+    /// Absent if all steps succeeded.
     pub diagnosis: Option<Diagnosis>,
 }
 
-/// The outcome of a finished execution: completed without a diagnosis, else rejected or failed by whose fault it is.
+impl FinishedExecution {
+    /// An execution that ended without reporting its outcome. `None` if it has no submission.
+    #[must_use]
+    pub fn unreported(execution: &Execution) -> Option<Self> {
+        let code = execution.error.as_deref().and_then(FailureCode::from_name);
+        let message = match execution.status {
+            ExecutionStatus::Aborted => "An operator stopped the processing. You do not need to change the submission.",
+            ExecutionStatus::TimedOut => {
+                "Processing exceeded its time limit. The operators have been alerted. You do not need to change the submission."
+            }
+            _ => {
+                "Processing failed because of a problem with the platform, not with the submission. The operators have been alerted. You do not need to change the submission."
+            }
+        };
+        Some(Self {
+            submission_id: execution.submission_id()?,
+            execution: execution.execution_arn.clone(),
+            started_at: rfc3339(execution.start_date),
+            finished_at: rfc3339(execution.stopped_at()),
+            attempts: 1,
+            capacity_retries: 0,
+            seconds: BTreeMap::new(),
+            archive: None,
+            image: None,
+            training: None,
+            scores: None,
+            diagnosis: Some(Diagnosis {
+                code: code.filter(|code| code.fault() == Fault::Platform).unwrap_or(FailureCode::Internal),
+                fault: Fault::Platform,
+                step: None,
+                message: message.to_owned(),
+                detail: None,
+                log_tail: Vec::new(),
+                links: Links::default(),
+                retry_after_seconds: None,
+            }),
+        })
+    }
+}
+
+fn rfc3339(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).expect("invariant: the dates of executions have four-digit years")
+}
+
+/// The outcome of a finished execution: completed, or rejected or failed depending on whose fault the failure is.
 #[must_use]
-pub fn compose(finished: Finished) -> Outcome {
+pub fn compose(finished: FinishedExecution) -> Outcome {
     Outcome {
         status: match &finished.diagnosis {
             None => Status::Completed,
@@ -55,7 +96,7 @@ pub fn compose(finished: Finished) -> Outcome {
             },
         },
         submission_id: finished.submission_id,
-        failure: finished.diagnosis.map(cleaned),
+        failure: finished.diagnosis.map(redacted),
         archive: finished.archive,
         image: finished.image,
         training: finished.training,
@@ -70,12 +111,12 @@ pub fn compose(finished: Finished) -> Outcome {
     }
 }
 
-/// The same with nothing hostile left in it: whoever wrote a diagnosis, participants read only what was cleaned.
-fn cleaned(diagnosis: Diagnosis) -> Diagnosis {
+/// Redacts all text again: the diagnosis can also come from the state machine itself.
+fn redacted(diagnosis: Diagnosis) -> Diagnosis {
     Diagnosis {
-        message: clean_text(&diagnosis.message, MESSAGE_CHARACTERS),
-        detail: diagnosis.detail.map(|detail| clean_text(&detail, DETAIL_CHARACTERS)),
-        log_tail: diagnosis.log_tail.iter().map(|line| clean_line(line)).collect(),
+        message: redact::text(&diagnosis.message, MESSAGE_CHARACTERS),
+        detail: diagnosis.detail.map(|detail| redact::text(&detail, DETAIL_CHARACTERS)),
+        log_tail: diagnosis.log_tail.iter().map(|line| redact::line(line)).collect(),
         retry_after_seconds: None,
         ..diagnosis
     }
@@ -87,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    fn finished(diagnosis: &Value) -> Finished {
+    fn finished(diagnosis: &Value) -> FinishedExecution {
         serde_json::from_value(json!({
             "submissionId": "-kJ-nOos4KQaL3", "execution": "arn", "startedAt": "a", "finishedAt": "b", "attempts": 2,
             "archive": null, "image": null, "training": null, "diagnosis": diagnosis,
@@ -109,23 +150,53 @@ mod tests {
     }
 
     #[test]
-    fn participants_read_what_was_cleaned() {
+    fn text_in_an_outcome_is_redacted() {
         let diagnosis = json!({"code": "TrainingFailed", "fault": "participant", "step": "TrainModel",
             "message": "The entry \u{1b}[31mx leaves.", "detail": "key AKIAIOSFODNN7EXAMPLE",
             "logTail": ["password=hunter2", "x".repeat(10_000)]});
         let failure = compose(finished(&diagnosis)).failure.unwrap();
         assert_eq!(failure.message, "The entry x leaves.");
-        assert_eq!(failure.detail.as_deref(), Some("key [access key]"));
-        assert_eq!((failure.log_tail[0].as_str(), failure.log_tail[1].chars().count()), ("password=[hidden]", 501));
+        assert_eq!(failure.detail.as_deref(), Some("key [redacted access key]"));
+        assert_eq!((failure.log_tail[0].as_str(), failure.log_tail[1].chars().count()), ("password=[redacted]", 501));
     }
 
     #[test]
-    fn an_outcome_leaves_out_what_is_not_known() {
+    fn an_outcome_omits_unknown_fields() {
         let outcome = serde_json::to_value(compose(finished(&Value::Null))).unwrap();
         assert_eq!(
             outcome,
             json!({"submissionId": "-kJ-nOos4KQaL3", "status": "completed", "attempts": 2, "execution": "arn",
                    "startedAt": "a", "finishedAt": "b", "seconds": {}})
         );
+    }
+    fn event(status: &str) -> Execution {
+        let event = match status {
+            "SUCCEEDED" => include_str!("../../../libraries/domain/tests/fixtures/execution-succeeded.json"),
+            "FAILED" => include_str!("../../../libraries/domain/tests/fixtures/execution-failed.json"),
+            "TIMED_OUT" => include_str!("../../../libraries/domain/tests/fixtures/execution-timed-out.json"),
+            _ => include_str!("../../../libraries/domain/tests/fixtures/execution-aborted.json"),
+        };
+        serde_json::from_str::<domain::execution::ExecutionStatusChange>(event).unwrap().detail
+    }
+
+    #[test]
+    fn an_unreported_execution_failed_because_of_the_platform() {
+        for (status, code, message) in [
+            ("SUCCEEDED", FailureCode::Internal, "Processing failed because of a problem with the platform"),
+            ("FAILED", FailureCode::QuotaExceeded, "Processing failed because of a problem with the platform"),
+            ("TIMED_OUT", FailureCode::Internal, "Processing exceeded its time limit."),
+            ("ABORTED", FailureCode::Internal, "An operator stopped the processing."),
+        ] {
+            let finished = FinishedExecution::unreported(&event(status)).unwrap();
+            assert_eq!(
+                (finished.started_at.as_str(), finished.finished_at.as_str()),
+                ("2026-01-01T00:00:00Z", "2026-01-01T01:02:05.25Z")
+            );
+            let outcome = compose(finished);
+            assert_eq!(outcome.status, Status::Failed);
+            let failure = outcome.failure.unwrap();
+            assert_eq!((failure.code, failure.fault), (code, Fault::Platform), "{status}");
+            assert!(failure.message.starts_with(message), "{}", failure.message);
+        }
     }
 }

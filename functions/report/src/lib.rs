@@ -1,34 +1,43 @@
-//! Turns what a finished execution knows into the submission's outcome, stores it, and sends it to the Submission API.
+//! Reports outcomes: stores them in S3 and sends them to the Submission API.
 //!
-//! Whatever is written is looked for first, so that running the function twice on the same event changes nothing.
+//! This crate promises:
+//! - every execution that ends has exactly one reported outcome, even if it was aborted or could not report itself;
+//! - a request that is repeated changes nothing;
+//! - an outcome is stored before it is sent, and has the id of its review once it was sent;
+//! - participants do not see names in the platform's account, and text from submissions is redacted and escaped.
+//!
+//! It may not decide what a failure means.
 
 mod artifacts;
 mod compose;
+mod error;
 mod request;
 pub mod review;
 mod send;
-mod settings;
+pub mod settings;
 mod store;
 mod sweep;
 
-pub use compose::{Finished, compose};
-pub use request::{Request, Step};
-use serde_json::Value;
-pub use settings::{ReviewSettings, Settings, SweepSettings, V5};
-use shared::execution::Ended;
-use shared::metrics::{Metrics, Unit};
-use shared::outcome::Outcome;
-use shared::submission_api::{Client, SignedIn};
-use shared::{Failure, FailureCode};
+use aws_config::SdkConfig;
+pub use compose::{FinishedExecution, compose};
+use domain::SubmissionId;
+use domain::execution::Execution;
+use domain::outcome::Outcome;
+pub use error::ReportError;
+pub use request::{Action, Answer, Request, SweepAnswer};
+use runtime::metrics::{Metrics, Unit};
+use settings::{ReviewSettings, Settings, SweepSettings};
+pub use store::Error as StoreError;
 use store::Store;
+use submission_api::SignedIn;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tracing::Instrument;
 
-/// What the function works with.
+/// The function's clients and settings.
 #[derive(Debug)]
 pub struct Deps {
     stack_name: String,
+    /// The region that links lead to.
     region: String,
     review: Option<ReviewSettings>,
     sweep: SweepSettings,
@@ -38,112 +47,94 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// Clients of everything the function talks to, and the region that links lead to. Nothing is sent yet.
+    /// Sends nothing yet.
     #[must_use]
-    pub fn new(
-        settings: Settings,
-        region: String,
-        s3: aws_sdk_s3::Client,
-        sfn: aws_sdk_sfn::Client,
-        secrets: aws_sdk_secretsmanager::Client,
-    ) -> Self {
+    pub fn new(settings: Settings, aws: &SdkConfig) -> Self {
+        let secrets = aws_sdk_secretsmanager::Client::new(aws);
         Self {
             stack_name: settings.stack_name,
-            region,
+            region: runtime::aws::region(aws).to_owned(),
             review: settings.review,
             sweep: settings.sweep,
-            store: Store::new(s3, settings.output_bucket),
-            sfn,
+            store: Store::new(aws_sdk_s3::Client::new(aws), settings.output_bucket),
+            sfn: aws_sdk_sfn::Client::new(aws),
             api: SignedIn::new(secrets, settings.secret_arn, settings.api),
         }
     }
 
-    /// Whether an outcome has been sent, or need not be.
+    /// Whether an outcome was sent, or does not have to be.
     fn is_sent(&self, outcome: &Outcome) -> bool {
         outcome.review.is_some() || self.review.is_none()
     }
 }
 
-/// Answers a request: with the outcome where there is one, a sweep with what it counted, else with null.
+/// Answers one request.
 ///
 /// # Errors
 ///
-/// A [`Failure`] with the code that the state machine retries by; it has been logged.
-pub async fn handle(request: Request, deps: &Deps) -> Result<Value, Failure> {
-    let span = request.submission_id().map_or_else(
-        || tracing::info_span!("report"),
-        |submission| tracing::info_span!("report", submissionId = %submission),
-    );
-    // Boxed: the compiler limits how deep futures are nested.
-    Box::pin(answer(request, deps))
-        .instrument(span.clone())
-        .await
-        .inspect_err(|failure| span.in_scope(|| failure.log()))
+/// A [`ReportError`], which has been logged.
+pub async fn handle(request: Request, deps: &Deps) -> Result<Answer, ReportError> {
+    let submission = request.submission_id();
+    runtime::answer(submission.as_ref(), answer(request, deps)).await
 }
 
-async fn answer(request: Request, deps: &Deps) -> Result<Value, Failure> {
+async fn answer(request: Request, deps: &Deps) -> Result<Answer, ReportError> {
     let outcome = match request {
-        Request::Step(Step::Start { submission_id, execution }) => {
+        Request::Action(Action::Start { submission_id, execution }) => {
             start(&submission_id, &execution, deps).await?;
             None
         }
-        Request::Step(Step::Finish(finished)) => Some(report(compose(*finished), deps).await?),
-        Request::Step(Step::Sweep {}) => return Box::pin(sweep::sweep(deps)).await,
-        Request::ExecutionEnded(ended) => execution_ended(&ended.detail, None, deps).await?,
+        Request::Action(Action::Finish(finished)) => Some(report(compose(*finished), deps).await?),
+        Request::Action(Action::Sweep {}) => return Ok(Answer::Sweep(sweep::sweep(deps).await?)),
+        Request::ExecutionEnded(event) => execution_ended(&event.detail, None, deps).await?,
     };
-    serde_json::to_value(outcome)
-        .map_err(|error| Failure::new(FailureCode::Internal, "the outcome cannot be written as JSON").caused_by(error))
+    Ok(outcome.map_or(Answer::Nothing, |outcome| Answer::Outcome(Box::new(outcome))))
 }
 
-async fn start(submission: &shared::SubmissionId, execution: &str, deps: &Deps) -> Result<(), Failure> {
+async fn start(submission: &SubmissionId, execution: &str, deps: &Deps) -> Result<(), ReportError> {
     let Some(settings) = &deps.review else { return Ok(()) };
-    with_api(deps, async |api| Ok(send::start(api, settings, submission, execution, &deps.region).await?)).await
+    let sent = deps.api.call(async |api| send::start(api, settings, submission, execution, &deps.region).await);
+    Ok(sent.await?)
 }
 
-/// Stores the outcome, sends it, and stores it again with the review's id: an outcome that has none was not sent.
-async fn report(mut outcome: Outcome, deps: &Deps) -> Result<Outcome, Failure> {
+/// Stores the outcome, sends it, and stores it again with the id of its review: without one, it was not sent.
+async fn report(mut outcome: Outcome, deps: &Deps) -> Result<Outcome, ReportError> {
     deps.store.put(&outcome).await?;
     if let Some(settings) = &deps.review {
-        let review = with_api(deps, async |api| send::outcome(api, settings, &outcome, &deps.region).await).await?;
+        let review = deps.api.call(async |api| send::outcome(api, settings, &outcome, &deps.region).await).await?;
         outcome.review = Some(review);
         deps.store.put(&outcome).await?;
     }
-    measured(&outcome, &deps.stack_name).iter().for_each(Metrics::emit);
+    metrics(&outcome, &deps.stack_name).iter().for_each(Metrics::emit);
     tracing::info!(status = ?outcome.status, review = outcome.review, "reported the outcome");
     Ok(outcome)
 }
 
-/// Reports an execution that was ended from outside or could not report itself; `own` is the outcome that it came to.
-async fn execution_ended(ended: &Ended, own: Option<Outcome>, deps: &Deps) -> Result<Option<Outcome>, Failure> {
-    let Some(finished) = request::finished(ended) else {
-        tracing::warn!(?ended, "an execution without a submission ended");
+/// Reports an execution that was ended from outside or could not report itself. `own` is the outcome in its output.
+async fn execution_ended(
+    execution: &Execution,
+    own: Option<Outcome>,
+    deps: &Deps,
+) -> Result<Option<Outcome>, ReportError> {
+    let Some(finished) = FinishedExecution::unreported(execution) else {
+        tracing::warn!(execution = execution.execution_arn, "an execution without a submission ended");
         return Ok(None);
     };
     let stored = deps.store.get(&finished.submission_id).await?;
     let outcome = match stored.filter(|outcome| outcome.execution == finished.execution) {
         Some(outcome) if deps.is_sent(&outcome) => {
-            tracing::info!("the execution had reported its outcome itself");
+            tracing::info!("the execution has reported its outcome itself");
             return Ok(Some(outcome));
         }
-        // It had come to an outcome, and only failed to send it.
+        // It has an outcome, which could not be sent.
         Some(outcome) => outcome,
         None => own.filter(|own| own.execution == finished.execution).unwrap_or_else(|| compose(finished)),
     };
     report(outcome, deps).await.map(Some)
 }
 
-/// Calls the Submission API. After a refusal the credentials may have been replaced: the next call reads them again.
-async fn with_api<T>(deps: &Deps, call: impl AsyncFnOnce(&Client) -> Result<T, Failure>) -> Result<T, Failure> {
-    let api = deps.api.client().await?;
-    let result = call(&api).await;
-    if result.as_ref().is_err_and(|failure| failure.code == FailureCode::SubmissionApiDenied) {
-        deps.api.forget().await;
-    }
-    result
-}
-
-/// What is measured of an outcome: one line for the whole, and one for each stage.
-fn measured(outcome: &Outcome, stack_name: &str) -> Vec<Metrics> {
+/// The metrics of an outcome: one line for the whole execution, and one for each step.
+fn metrics(outcome: &Outcome, stack_name: &str) -> Vec<Metrics> {
     let line = || Metrics::of_stack(stack_name).property("submissionId", outcome.submission_id.as_str());
     let code = outcome.failure.as_ref().map_or("None", |failure| failure.code.as_str());
     let whole = line()
@@ -155,10 +146,11 @@ fn measured(outcome: &Outcome, stack_name: &str) -> Vec<Metrics> {
         Some(seconds) => whole.value("SecondsToOutcome", Unit::Seconds, seconds),
         None => whole,
     };
-    let stages = outcome.seconds.iter().map(|(stage, seconds)| {
-        line().dimension("Stage", stage.as_str()).value("SecondsInStage", Unit::Seconds, *seconds)
-    });
-    std::iter::once(whole).chain(stages).collect()
+    let steps = outcome
+        .seconds
+        .iter()
+        .map(|(step, seconds)| line().dimension("Step", step.as_str()).value("SecondsInStep", Unit::Seconds, *seconds));
+    std::iter::once(whole).chain(steps).collect()
 }
 
 fn seconds_between(start: &str, end: &str) -> Option<f64> {
@@ -168,12 +160,12 @@ fn seconds_between(start: &str, end: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     #[test]
-    fn an_outcome_is_measured_by_code_and_by_stage() {
+    fn an_outcome_is_measured_by_code_and_by_step() {
         let outcome: Outcome = serde_json::from_value(json!({
             "submissionId": "-kJ-nOos4KQaL3", "status": "completed", "attempts": 3, "capacityRetries": 2,
             "execution": "arn", "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:02:00Z",
@@ -181,7 +173,7 @@ mod tests {
         }))
         .unwrap();
         let lines: Vec<Value> =
-            measured(&outcome, "mm").iter().map(|line| line.to_json(OffsetDateTime::UNIX_EPOCH)).collect();
+            metrics(&outcome, "mm").iter().map(|line| line.to_json(OffsetDateTime::UNIX_EPOCH)).collect();
         assert_eq!(lines.len(), 3);
         for (name, value) in
             [("Outcome", 1.0), ("Attempts", 3.0), ("CapacityRetries", 2.0), ("SecondsToOutcome", 120.0)]
@@ -189,13 +181,13 @@ mod tests {
             assert_eq!(lines[0][name], value, "{name}");
         }
         assert_eq!(lines[0]["Code"], "None");
-        assert_eq!((&lines[1]["Stage"], &lines[1]["SecondsInStage"]), (&json!("BuildImage"), &json!(3.5)));
-        assert_eq!(lines[1]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Stack"], ["Stack", "Stage"]]));
+        assert_eq!((&lines[1]["Step"], &lines[1]["SecondsInStep"]), (&json!("BuildImage"), &json!(3.5)));
+        assert_eq!(lines[1]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Stack"], ["Stack", "Step"]]));
         assert!(lines.iter().all(|line| line["submissionId"] == "-kJ-nOos4KQaL3"));
     }
 
     #[test]
-    fn durations_need_two_readable_times() {
+    fn a_duration_needs_two_valid_times() {
         assert_eq!(seconds_between("2026-01-01T00:00:00Z", "2026-01-01T00:01:00.500Z"), Some(60.5));
         assert_eq!(seconds_between("yesterday", "2026-01-01T00:01:00Z"), None);
     }

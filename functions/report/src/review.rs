@@ -1,125 +1,238 @@
-//! What a review says about an outcome. Pure.
+//! The content of an outcome's review. Pure.
 
-use serde_json::{Value, json};
-use shared::console::Console;
-use shared::outcome::{Outcome, Scores, Status};
+use std::collections::BTreeMap;
 
-/// The score of a completed submission whose predictions nobody judges.
+use domain::console::Console;
+use domain::outcome::{Diagnosis, Links, Outcome, Status, Step};
+use domain::{FailureCode, Fault, Scores, SubmissionId};
+use scoring::Metric;
+use scoring::originality::Offender;
+use serde::Serialize;
+
+/// The score of a completed submission whose predictions are not scored.
 const COMPLETED_SCORE: f64 = 100.0;
 
-/// The outcome's score: that of the challenge's metric where there is one. Whether a submission completed stands in the
-/// metadata and not in its score.
+/// The score of a review: the challenge's metric if there is one, 0 if the submission did not complete. Whether it
+/// completed is in the metadata: a score of 0 can also be a result.
 #[must_use]
 pub fn score(outcome: &Outcome) -> f64 {
-    let measured = outcome.scores.as_ref().and_then(|scores| scores.metric.as_ref()?.get("score")?.as_f64());
+    let metric = outcome.scores.as_ref().and_then(|scores| Some(scores.metric.as_ref()?.score));
     match outcome.status {
-        Status::Completed => measured.unwrap_or(COMPLETED_SCORE),
+        Status::Completed => metric.unwrap_or(COMPLETED_SCORE),
         Status::Rejected | Status::Failed => 0.0,
     }
 }
 
-/// The metadata of a review of a submission that is being processed.
-#[must_use]
-pub fn metadata_of_start(execution: &str, region: &str) -> Value {
-    json!({
-        "testType": "provisional",
-        "status": "processing",
-        "private": {"execution": execution, "executionUrl": execution_url(execution, region)},
-    })
+/// The metadata of an outcome's review. Text is escaped for HTML.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReviewMetadata<'a> {
+    #[serde(flatten)]
+    public: PublicMetadata<'a>,
+    /// The API hides this part from participants.
+    private: PrivateMetadata<'a>,
 }
 
-/// The metadata of an outcome's review. What came out of the submission is escaped for HTML. Links and places stand under
-/// `private`, which the API hides from participants.
+/// The metadata of a review while the submission is being processed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartMetadata<'a> {
+    test_type: &'static str,
+    status: &'static str,
+    private: ExecutionMetadata<'a>,
+}
+
+/// The outcome as the participant may read it: without names in the platform's account.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicOutcome<'a> {
+    #[serde(flatten)]
+    metadata: PublicMetadata<'a>,
+    submission_id: &'a SubmissionId,
+    finished_at: &'a str,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PublicMetadata<'a> {
+    test_type: &'static str,
+    status: Status,
+    message: String,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity_retries: Option<u32>,
+    seconds: &'a BTreeMap<String, f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive_sha256: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_digest: Option<&'a str>,
+    #[serde(flatten)]
+    results: Option<Results>,
+    #[serde(flatten)]
+    failure: Option<Failure>,
+}
+
+/// The results of scoring, without the offending submissions.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Results {
+    concordance: Option<ConcordanceSummary>,
+    originality: Option<OriginalitySummary>,
+    metric: Option<MetricSummary>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct ConcordanceSummary {
+    concordant: bool,
+    score: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct OriginalitySummary {
+    original: bool,
+    similar_count: u32,
+    compared: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct MetricSummary {
+    name: Metric,
+    score: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    failure_code: FailureCode,
+    fault: Fault,
+    step: Option<Step>,
+    detail: Option<String>,
+    log_tail: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExecutionMetadata<'a> {
+    /// ARN of the execution.
+    execution: &'a str,
+    execution_url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PrivateMetadata<'a> {
+    #[serde(flatten)]
+    execution: ExecutionMetadata<'a>,
+    /// `s3://bucket/key`.
+    archive: Option<String>,
+    image: Option<&'a str>,
+    training_job: Option<&'a str>,
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offenders: Option<&'a [Offender]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<&'a Links>,
+}
+
+impl<'a> StartMetadata<'a> {
+    #[must_use]
+    pub fn new(execution: &'a str, region: &str) -> Self {
+        Self { test_type: "provisional", status: "processing", private: ExecutionMetadata::new(execution, region) }
+    }
+}
+
+impl<'a> ReviewMetadata<'a> {
+    #[must_use]
+    pub fn new(outcome: &'a Outcome, region: &str) -> Self {
+        let scores = outcome.scores.as_ref();
+        let private = PrivateMetadata {
+            execution: ExecutionMetadata::new(&outcome.execution, region),
+            archive: outcome.archive.as_ref().map(|archive| format!("s3://{}/{}", archive.bucket, archive.key)),
+            image: outcome.image.as_ref().map(|image| image.uri.as_str()),
+            training_job: outcome.training.as_ref().map(|training| training.job_name.as_str()),
+            model: outcome.training.as_ref().map(|training| training.model_uri.as_str()),
+            offenders: scores.and_then(|scores| Some(scores.originality.as_ref()?.offenders.as_slice())),
+            links: outcome.failure.as_ref().map(|failure| &failure.links).filter(|links| !links.is_empty()),
+        };
+        Self { public: PublicMetadata::new(outcome), private }
+    }
+}
+
+/// The outcome as the participant may read it.
 #[must_use]
-pub fn metadata(outcome: &Outcome, region: &str) -> Value {
-    let mut metadata = json!({
-        "testType": "provisional",
-        "status": outcome.status,
-        "attempts": outcome.attempts,
-        "seconds": outcome.seconds,
-        "message": "The model was trained and stored.",
-        "private": {
-            "execution": outcome.execution,
-            "executionUrl": execution_url(&outcome.execution, region),
-            "archive": outcome.archive.as_ref().map(|archive| format!("s3://{}/{}", archive.bucket, archive.key)),
-            "image": outcome.image.as_ref().map(|image| image.uri.as_str()),
-            "trainingJob": outcome.training.as_ref().map(|training| training.job_name.as_str()),
-            "model": outcome.training.as_ref().map(|training| training.model_uri.as_str()),
-        },
-    });
-    if let Some(archive) = &outcome.archive {
-        metadata["archiveSha256"] = json!(archive.sha256);
+pub fn public(outcome: &Outcome) -> PublicOutcome<'_> {
+    PublicOutcome {
+        metadata: PublicMetadata::new(outcome),
+        submission_id: &outcome.submission_id,
+        finished_at: &outcome.finished_at,
     }
-    if let Some(image) = &outcome.image {
-        metadata["imageDigest"] = json!(image.digest);
-    }
-    if outcome.capacity_retries > 0 {
-        metadata["capacityRetries"] = json!(outcome.capacity_retries);
-    }
-    if let Some(scores) = &outcome.scores {
-        judgements(scores, &mut metadata);
-    }
-    if let Some(failure) = &outcome.failure {
-        if !failure.links.is_empty() {
-            metadata["private"]["links"] = json!(failure.links);
+}
+
+impl<'a> PublicMetadata<'a> {
+    fn new(outcome: &'a Outcome) -> Self {
+        let message = match (&outcome.failure, &outcome.scores) {
+            (Some(failure), _) => escaped(&failure.message),
+            (None, Some(_)) => "The model was trained and stored, and its predictions were scored.".to_owned(),
+            (None, None) => "The model was trained and stored.".to_owned(),
+        };
+        Self {
+            test_type: "provisional",
+            status: outcome.status,
+            message,
+            attempts: outcome.attempts,
+            capacity_retries: Some(outcome.capacity_retries).filter(|retries| *retries > 0),
+            seconds: &outcome.seconds,
+            archive_sha256: outcome.archive.as_ref().map(|archive| archive.sha256.as_str()),
+            image_digest: outcome.image.as_ref().map(|image| image.digest.as_str()),
+            results: outcome.scores.as_ref().map(Results::from),
+            failure: outcome.failure.as_ref().map(Failure::from),
         }
-        metadata["failureCode"] = json!(failure.code);
-        metadata["fault"] = json!(failure.fault);
-        metadata["step"] = json!(failure.step);
-        metadata["message"] = json!(escaped(&failure.message));
-        metadata["detail"] = json!(failure.detail.as_deref().map(escaped));
-        metadata["logTail"] = failure.log_tail.iter().map(|line| escaped(line)).collect();
     }
-    metadata
 }
 
-/// The judgements in short. Which submissions it is a copy of is for the organisers to say.
-fn judgements(scores: &Scores, metadata: &mut Value) {
-    let fields = |judgement: &Option<Value>, names: &[&str]| {
-        let judgement = judgement.as_ref().filter(|judgement| !judgement.is_null())?;
-        Some(names.iter().map(|name| ((*name).to_owned(), judgement[*name].clone())).collect::<Value>())
-    };
-    metadata["message"] = json!("The model was trained and stored, and its predictions were judged.");
-    metadata["concordance"] = json!(fields(&scores.concordance, &["concordant", "score"]));
-    metadata["originality"] = json!(fields(&scores.originality, &["original", "similar_count", "compared"]));
-    metadata["metric"] = json!(fields(&scores.metric, &["name", "score"]));
-    metadata["private"]["offenders"] = scores.originality.as_ref().map_or(Value::Null, |it| it["offenders"].clone());
-}
-
-/// The outcome as the participant may read it: without places in the platform's account.
-#[must_use]
-pub fn public(outcome: &Outcome, region: &str) -> Value {
-    let mut public = metadata(outcome, region);
-    if let Some(fields) = public.as_object_mut() {
-        fields.remove("private");
-        fields.insert("submissionId".to_owned(), json!(outcome.submission_id));
-        fields.insert("finishedAt".to_owned(), json!(outcome.finished_at));
+impl<'a> ExecutionMetadata<'a> {
+    fn new(execution: &'a str, region: &str) -> Self {
+        Self { execution, execution_url: Console::of_region(region).execution(execution) }
     }
-    public
 }
 
-fn execution_url(execution: &str, region: &str) -> String {
-    Console::of_region(region).execution(execution)
+impl From<&Scores> for Results {
+    fn from(scores: &Scores) -> Self {
+        Self {
+            concordance: scores
+                .concordance
+                .as_ref()
+                .map(|result| ConcordanceSummary { concordant: result.concordant, score: result.score }),
+            originality: scores.originality.as_ref().map(|result| OriginalitySummary {
+                original: result.original,
+                similar_count: result.similar_count,
+                compared: result.compared,
+            }),
+            metric: scores.metric.as_ref().map(|result| MetricSummary { name: result.name, score: result.score }),
+        }
+    }
 }
 
-/// The five characters that mean something in HTML, as references.
+impl From<&Diagnosis> for Failure {
+    fn from(diagnosis: &Diagnosis) -> Self {
+        Self {
+            failure_code: diagnosis.code,
+            fault: diagnosis.fault,
+            step: diagnosis.step,
+            detail: diagnosis.detail.as_deref().map(escaped),
+            log_tail: diagnosis.log_tail.iter().map(|line| escaped(line)).collect(),
+        }
+    }
+}
+
+/// Escapes the five characters `&`, `<`, `>`, `"` and `'`.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            char => escaped.push(char),
-        }
-    }
-    escaped
+    html_escape::encode_quoted_attribute(text).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn rejected() -> Outcome {
@@ -128,17 +241,47 @@ mod tests {
             "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:02:00Z", "seconds": {"BuildImage": 3.5},
             "archive": {"bucket": "b", "key": "k", "versionId": "1", "sha256": "ff", "bytes": 1},
             "failure": {"code": "BuildFailed", "fault": "participant", "step": "BuildImage", "message": "It's broken.",
-                        "detail": "<script>", "logTail": ["a && b"], "links": {"build": "https://console/build"}},
+                        "detail": "<script>\"", "logTail": ["a && b"], "links": {"build": "https://console/build"}},
         }))
         .unwrap()
     }
 
+    fn scored() -> Outcome {
+        serde_json::from_value(json!({
+            "submissionId": "-kJ-nOos4KQaL3", "status": "completed", "attempts": 2, "capacityRetries": 1,
+            "execution": "arn:aws:states:us-east-1:123456789012:execution:mm:x", "seconds": {"TrainModel": 60.0},
+            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:02:00Z",
+            "archive": {"bucket": "staging", "key": "submissions/x/submission.zip", "versionId": "1", "sha256": "ff",
+                "bytes": 1},
+            "image": {"uri": "r/x:latest", "digest": "sha256:0", "bytes": 1},
+            "training": {"jobName": "x-0-2", "modelUri": "s3://models/x/model.tar.gz"},
+            "scores": {
+                "concordance": {"concordant": true, "score": 0.05, "regions": [{"region": 0, "statistic": 0.05,
+                    "validation_test": 0.05, "validation_live": null, "live_test": null}]},
+                "originality": {"original": false, "similar_count": 0, "compared": 7, "offender_count": 1,
+                    "offenders": [{"submission": "another", "statistic": 0.001, "closeness": "equal",
+                        "correlation": null}]},
+                "metric": {"name": "logloss", "score": 0.69, "standing": -0.69},
+            },
+        }))
+        .unwrap()
+    }
+
+    /// Sorted, because a feature of `serde_json` that other crates turn on decides the order of keys.
+    fn assert_sorted_snapshot(name: &str, value: &Value) {
+        insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!(name, value) });
+    }
+
+    fn public_json(outcome: &Outcome) -> Value {
+        json!(public(outcome))
+    }
+
     #[test]
-    fn a_participant_reads_the_reason_and_no_place_in_the_account() {
-        let public = public(&rejected(), "us-east-1");
+    fn a_participant_reads_the_reason_but_no_name_in_the_account() {
+        let public = public_json(&rejected());
         assert_eq!(public["failureCode"], "BuildFailed");
-        assert_eq!(public["message"], "It&#39;s broken.");
-        assert_eq!(public["detail"], "&lt;script&gt;");
+        assert_eq!(public["message"], "It&#x27;s broken.");
+        assert_eq!(public["detail"], "&lt;script&gt;&quot;");
         assert_eq!(public["logTail"], json!(["a &amp;&amp; b"]));
         let text = public.to_string();
         assert!(!text.contains("arn:x") && !text.contains("s3://") && !text.contains("https://"), "{text}");
@@ -146,38 +289,61 @@ mod tests {
 
     #[test]
     fn links_are_private() {
-        let metadata = metadata(&rejected(), "eu-west-1");
+        let outcome = rejected();
+        let metadata = json!(ReviewMetadata::new(&outcome, "eu-west-1"));
         assert_eq!(metadata["private"]["archive"], "s3://b/k");
         assert_eq!(metadata["private"]["links"], json!({"build": "https://console/build"}));
         assert!(metadata["private"]["executionUrl"].as_str().unwrap().ends_with("#/v2/executions/details/arn:x"));
     }
 
     #[test]
-    fn judgements_are_told_and_who_was_copied_is_private() {
-        let mut outcome = rejected();
-        (outcome.status, outcome.failure) = (Status::Completed, None);
-        outcome.scores = serde_json::from_value(json!({
-            "concordance": {"concordant": true, "score": 0.05, "regions": [{"region": 0}]},
-            "originality": {"original": false, "similar_count": 0, "compared": 7, "offenders": [{"submission": "another"}]},
-            "metric": {"name": "logloss", "score": 0.69, "standing": -0.69},
-        }))
-        .unwrap();
+    fn results_are_public_and_offenders_are_private() {
+        let mut outcome = scored();
         assert!((score(&outcome) - 0.69).abs() < f64::EPSILON);
-        let public = public(&outcome, "us-east-1");
+        let public = public_json(&outcome);
         assert_eq!(public["concordance"], json!({"concordant": true, "score": 0.05}));
         assert_eq!(public["originality"], json!({"original": false, "similar_count": 0, "compared": 7}));
         assert_eq!(public["metric"], json!({"name": "logloss", "score": 0.69}));
         assert!(!public.to_string().contains("another"));
-        assert_eq!(metadata(&outcome, "us-east-1")["private"]["offenders"][0]["submission"], "another");
-        outcome.scores =
-            serde_json::from_value(json!({"originality": null, "concordance": null, "metric": null})).unwrap();
+        let metadata = json!(ReviewMetadata::new(&outcome, "us-east-1"));
+        assert_eq!(metadata["private"]["offenders"][0]["submission"], "another");
+        outcome.scores = Some(Scores::default());
         assert!((score(&outcome) - COMPLETED_SCORE).abs() < f64::EPSILON);
-        assert_eq!(metadata(&outcome, "us-east-1")["metric"], Value::Null);
+        assert_eq!(public_json(&outcome)["metric"], Value::Null);
     }
 
     #[test]
-    fn a_score_is_not_a_status() {
+    fn a_rejected_submission_has_the_score_0() {
         assert!(score(&rejected()).abs() < f64::EPSILON);
-        assert_eq!(metadata_of_start("arn:x", "r")["status"], "processing");
+    }
+
+    #[test]
+    fn the_review_of_a_scored_submission() {
+        let outcome = scored();
+        let metadata = json!(ReviewMetadata::new(&outcome, "us-east-1"));
+        let start = json!(StartMetadata::new(&outcome.execution, "us-east-1"));
+        assert_sorted_snapshot(
+            "scored_submission",
+            &json!({"start": start, "review": metadata, "public": public_json(&outcome), "score": score(&outcome)}),
+        );
+    }
+
+    #[test]
+    fn the_review_and_public_outcome_of_each_failure_code() {
+        let reviews: Vec<Value> = FailureCode::ALL
+            .iter()
+            .map(|code| {
+                let mut outcome = rejected();
+                let failure = outcome.failure.as_mut().unwrap();
+                (failure.code, failure.fault) = (*code, code.fault());
+                outcome.status = match code.fault() {
+                    Fault::Participant => Status::Rejected,
+                    Fault::Platform => Status::Failed,
+                };
+                let metadata = json!(ReviewMetadata::new(&outcome, "us-east-1"));
+                json!({"review": metadata, "public": public_json(&outcome), "score": score(&outcome)})
+            })
+            .collect();
+        assert_sorted_snapshot("each_failure_code", &json!(reviews));
     }
 }

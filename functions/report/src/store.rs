@@ -1,59 +1,87 @@
-//! Outcomes in S3.
+//! Outcomes in S3, as `{submissionId}/outcome.json`.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectError;
-use aws_sdk_s3::primitives::ByteStream;
-use shared::outcome::Outcome;
-use shared::{Failure, FailureCode, SubmissionId};
+use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
+use domain::SubmissionId;
+use domain::outcome::Outcome;
+use runtime::CallFailed;
+use runtime::settings::BucketName;
 
 /// The bucket of outcomes.
 #[derive(Debug)]
 pub(crate) struct Store {
     s3: Client,
-    bucket: String,
+    bucket: BucketName,
+}
+
+/// Why an object could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("s3://{bucket}/{key} could not be written. Check the bucket and the function's permission to write to it.")]
+    Write { bucket: BucketName, key: String, source: CallFailed },
+    #[error("s3://{bucket}/{key} could not be read. Check the bucket and the function's permission to read it.")]
+    Read { bucket: BucketName, key: String, source: CallFailed },
+    #[error("Reading s3://{bucket}/{key} was interrupted.")]
+    Interrupted { bucket: BucketName, key: String, source: ByteStreamError },
+    #[error("s3://{bucket}/{prefix} could not be listed. Check the bucket and the function's permission to list it.")]
+    List { bucket: BucketName, prefix: String, source: CallFailed },
 }
 
 impl Store {
-    pub(crate) fn new(s3: Client, bucket: String) -> Self {
+    pub(crate) fn new(s3: Client, bucket: BucketName) -> Self {
         Self { s3, bucket }
     }
 
-    /// Stores an outcome as `{submissionId}/outcome.json`: the same outcome as the same bytes, however often.
-    pub(crate) async fn put(&self, outcome: &Outcome) -> Result<(), Failure> {
-        let body = serde_json::to_vec_pretty(outcome).map_err(|error| {
-            Failure::new(FailureCode::Internal, "the outcome cannot be written as JSON").caused_by(error)
-        })?;
+    /// Stores an outcome. The same outcome always has the same bytes.
+    pub(crate) async fn put(&self, outcome: &Outcome) -> Result<(), Error> {
+        let body = serde_json::to_vec_pretty(outcome).expect("invariant: an outcome can be written as JSON");
         let key = key(&outcome.submission_id);
         let put = self.s3.put_object().bucket(&self.bucket).key(&key).content_type("application/json");
-        put.body(ByteStream::from(body)).send().await.map_err(|error| {
-            Failure::new(FailureCode::Internal, format!("the outcome could not be stored as {key}")).caused_by(error)
+        let written = put.body(ByteStream::from(body)).send().await;
+        written.map_err(|error| Error::Write {
+            bucket: self.bucket.clone(),
+            key,
+            source: CallFailed::new("S3", "PutObject", &error),
         })?;
         Ok(())
     }
 
-    /// The outcome stored for a submission, if there is a readable one.
-    pub(crate) async fn get(&self, submission: &SubmissionId) -> Result<Option<Outcome>, Failure> {
+    /// The stored outcome of a submission. `None` if there is none, or if it is not valid and has to be replaced.
+    pub(crate) async fn get(&self, submission: &SubmissionId) -> Result<Option<Outcome>, Error> {
         let key = key(submission);
-        let unreadable = || Failure::new(FailureCode::Internal, format!("{key} could not be read"));
         let object = match self.s3.get_object().bucket(&self.bucket).key(&key).send().await {
             Ok(object) => object,
             Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => return Ok(None),
-            Err(error) => return Err(unreadable().caused_by(error)),
+            Err(error) => {
+                let source = CallFailed::new("S3", "GetObject", &error);
+                return Err(Error::Read { bucket: self.bucket.clone(), key, source });
+            }
         };
-        let body = object.body.collect().await.map_err(|error| unreadable().caused_by(error))?;
-        Ok(serde_json::from_slice(&body.into_bytes()).ok())
+        let body = object.body.collect().await;
+        let body =
+            body.map_err(|source| Error::Interrupted { bucket: self.bucket.clone(), key: key.clone(), source })?;
+        match serde_json::from_slice(&body.into_bytes()) {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(error) => {
+                tracing::warn!(%error, key, "the stored outcome is not valid and is replaced");
+                Ok(None)
+            }
+        }
     }
 
-    /// How many objects of a bucket begin with this prefix, as far as so many pages of 1,000 objects tell.
-    pub(crate) async fn count(&self, bucket: &str, prefix: &str, pages: usize) -> Result<u32, Failure> {
+    /// Counts the objects with this prefix, on up to `pages` pages of 1,000 objects.
+    pub(crate) async fn count(&self, bucket: &BucketName, prefix: &str, pages: usize) -> Result<u32, Error> {
         let mut count = 0;
         let mut next = None;
         for _ in 0..pages {
             let list = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).set_continuation_token(next);
-            let page = list.send().await.map_err(|error| {
-                Failure::new(FailureCode::Internal, format!("{prefix} could not be listed")).caused_by(error)
+            let page = list.send().await.map_err(|error| Error::List {
+                bucket: bucket.clone(),
+                prefix: prefix.to_owned(),
+                source: CallFailed::new("S3", "ListObjectsV2", &error),
             })?;
-            count += u32::try_from(page.contents().len()).unwrap_or_default();
+            count += u32::try_from(page.contents().len()).expect("invariant: a page has up to 1,000 objects");
             next = page.next_continuation_token;
             if next.is_none() {
                 break;

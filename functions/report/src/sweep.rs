@@ -1,29 +1,30 @@
-//! Looking for executions that ended and were not reported, and for what waits in the staging bucket.
+//! Finds and reports executions that ended without a reported outcome, and counts quarantined records.
 
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_sdk_sfn::Client;
-use aws_sdk_sfn::error::DisplayErrorContext;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
+use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus};
-use serde_json::{Value, json};
-use shared::execution::Ended;
-use shared::metrics::{Metrics, Unit};
-use shared::outcome::Outcome;
-use shared::{Failure, FailureCode};
+use domain::execution::Execution;
+use domain::outcome::Outcome;
+use runtime::metrics::{Metrics, Unit};
+use runtime::{CallFailed, failure};
+use time::OffsetDateTime;
 
+use crate::error::ReportError;
+use crate::request::SweepAnswer;
 use crate::settings::SweepSettings;
 use crate::{Deps, execution_ended};
 
-/// Pages of executions that are read, newest first, 1,000 executions each.
+/// Limit for the pages of executions that are read, newest first, with 1,000 executions each.
 const EXECUTION_PAGES: usize = 20;
-/// Pages of objects that are counted, 1,000 objects each.
+/// Limit for the pages of objects that are counted, with 1,000 objects each.
 const OBJECT_PAGES: usize = 20;
-/// How long executions are looked through: the next sweep goes on with what is left.
-const PATIENCE: Duration = Duration::from_mins(2);
-/// The longest that an execution runs, as the state machine has it.
+/// Limit for checking executions. The next sweep continues.
+const TIME_LIMIT: Duration = Duration::from_mins(2);
+/// The time limit of the state machine.
 const LONGEST_EXECUTION: Duration = Duration::from_hours(14 * 24);
 
-/// What a sweep found.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     oldest_running: Duration,
@@ -33,9 +34,9 @@ struct Found {
     quarantined: u32,
 }
 
-/// Reports each execution that ended longer ago than the deadline, and since the sweep looks back, without a reported
-/// outcome. One that cannot be reported keeps no other from it: it is found again by the next sweep.
-pub(crate) async fn sweep(deps: &Deps) -> Result<Value, Failure> {
+/// Reports each execution without a reported outcome that ended between the look-back limit and the deadline. If one
+/// cannot be reported, the others are still reported, and the next sweep finds it again.
+pub(crate) async fn sweep(deps: &Deps) -> Result<SweepAnswer, ReportError> {
     let settings = &deps.sweep;
     let began = Instant::now();
     let now = SystemTime::now();
@@ -43,21 +44,23 @@ pub(crate) async fn sweep(deps: &Deps) -> Result<Value, Failure> {
     let mut next = None;
     'pages: for _ in 0..EXECUTION_PAGES {
         let call = deps.sfn.list_executions().state_machine_arn(&settings.state_machine).set_next_token(next);
-        let page = call.send().await.map_err(|error| unreadable("the executions", &error))?;
+        let page = call.send().await.map_err(|error| failed("ListExecutions", &error))?;
         for execution in &page.executions {
+            // A start in the future is a difference between clocks, so the age is 0.
             let started = SystemTime::try_from(execution.start_date).unwrap_or(now);
-            if now.duration_since(started).unwrap_or_default() > settings.look_back + LONGEST_EXECUTION {
+            let age = now.duration_since(started).unwrap_or(Duration::ZERO);
+            if age > settings.look_back + LONGEST_EXECUTION {
                 break 'pages;
             }
             if *execution.status() == ExecutionStatus::Running {
-                found.oldest_running = found.oldest_running.max(now.duration_since(started).unwrap_or_default());
+                found.oldest_running = found.oldest_running.max(age);
             } else if is_due(execution, now, settings) {
-                if began.elapsed() > PATIENCE {
-                    tracing::warn!("the sweep ran out of time; the next one goes on");
+                if began.elapsed() > TIME_LIMIT {
+                    tracing::warn!("the sweep reached its time limit; the next sweep continues");
                     break 'pages;
                 }
                 found.checked += 1;
-                check(execution, &mut found, deps).await;
+                check(execution.execution_arn(), &mut found, deps).await;
             }
         }
         next = page.next_token;
@@ -69,11 +72,11 @@ pub(crate) async fn sweep(deps: &Deps) -> Result<Value, Failure> {
         found.quarantined += deps.store.count(&settings.staging_bucket, prefix, OBJECT_PAGES).await?;
     }
     metrics(&found, &deps.stack_name).emit();
-    tracing::info!(?found, "swept");
-    Ok(json!({"checked": found.checked, "unreported": found.unreported, "reported": found.reported}))
+    tracing::info!(?found, "finished the sweep");
+    Ok(SweepAnswer { checked: found.checked, unreported: found.unreported, reported: found.reported })
 }
 
-/// Whether it ended longer ago than the deadline, and not so long ago that earlier sweeps have looked at it often.
+/// Whether it ended before the deadline, and not so long ago that earlier sweeps have checked it often enough.
 fn is_due(execution: &ExecutionListItem, now: SystemTime, settings: &SweepSettings) -> bool {
     let stopped = execution.stop_date.and_then(|at| SystemTime::try_from(at).ok());
     stopped
@@ -81,47 +84,58 @@ fn is_due(execution: &ExecutionListItem, now: SystemTime, settings: &SweepSettin
         .is_some_and(|age| (settings.deadline..settings.look_back).contains(&age))
 }
 
-async fn check(execution: &ExecutionListItem, found: &mut Found, deps: &Deps) {
-    match report_if_due(&deps.sfn, execution.execution_arn(), deps).await {
+async fn check(arn: &str, found: &mut Found, deps: &Deps) {
+    match report_if_unreported(arn, deps).await {
         Ok(false) => {}
         Ok(true) => {
             found.unreported += 1;
             found.reported += 1;
         }
-        Err(failure) => {
-            failure.log();
+        Err(error) => {
+            failure::log(&error);
             found.unreported += 1;
         }
     }
 }
 
-/// Reports the execution unless that was done; whether it had to be.
-async fn report_if_due(sfn: &Client, arn: &str, deps: &Deps) -> Result<bool, Failure> {
-    let described = sfn.describe_execution().execution_arn(arn).send().await;
-    let described = described.map_err(|error| unreadable("an execution", &error))?;
-    let ended = Ended {
-        execution_arn: arn.to_owned(),
-        status: described.status().as_str().to_owned(),
-        input: described.input().unwrap_or_default().to_owned(),
-        start_date: described.start_date().to_millis().unwrap_or_default(),
-        stop_date: described.stop_date().and_then(|at| at.to_millis().ok()),
-        error: described.error().map(str::to_owned),
+/// Reports the execution if its outcome was not reported. Returns whether that was necessary.
+async fn report_if_unreported(arn: &str, deps: &Deps) -> Result<bool, ReportError> {
+    let described = deps.sfn.describe_execution().execution_arn(arn).send().await;
+    let described = described.map_err(|error| failed("DescribeExecution", &error))?;
+    let Some(execution) = execution(&described) else {
+        tracing::warn!(execution = arn, status = %described.status(), "the execution cannot be read");
+        return Ok(false);
     };
-    // What an execution that succeeded says of itself; others say nothing.
-    let own: Option<Outcome> = described.output().and_then(|output| serde_json::from_str(output).ok());
-    let Some(submission) = ended.submission_id() else { return Ok(false) };
+    let Some(submission) = execution.submission_id() else { return Ok(false) };
     let stored = deps.store.get(&submission).await?;
     if stored.is_some_and(|stored| stored.execution == arn && deps.is_sent(&stored)) {
         return Ok(false);
     }
     tracing::warn!(submissionId = %submission, execution = arn, "the execution ended without a reported outcome");
-    execution_ended(&ended, own, deps).await?;
+    // The output of an execution that succeeded is its outcome. Others have none.
+    let own: Option<Outcome> = described.output().and_then(|output| serde_json::from_str(output).ok());
+    execution_ended(&execution, own, deps).await?;
     Ok(true)
 }
 
-fn unreadable<E: std::error::Error>(what: &str, error: &E) -> Failure {
-    let cause = DisplayErrorContext(error).to_string();
-    Failure::new(FailureCode::Internal, format!("{what} could not be read")).caused_by(cause)
+/// `None` if Step Functions gives a status or date that does not exist today.
+fn execution(described: &DescribeExecutionOutput) -> Option<Execution> {
+    let date = |at: &DateTime| OffsetDateTime::from_unix_timestamp_nanos(at.as_nanos()).ok();
+    Some(Execution {
+        execution_arn: described.execution_arn().to_owned(),
+        status: described.status().as_str().parse().ok()?,
+        input: described.input().unwrap_or_default().to_owned(),
+        start_date: date(described.start_date())?,
+        stop_date: described.stop_date().and_then(date),
+        error: described.error().map(str::to_owned),
+    })
+}
+
+fn failed<E>(operation: &'static str, error: &aws_sdk_sfn::error::SdkError<E>) -> ReportError
+where
+    E: aws_sdk_sfn::error::ProvideErrorMetadata + std::error::Error + 'static,
+{
+    ReportError::Executions(CallFailed::new("Step Functions", operation, error))
 }
 
 fn metrics(found: &Found, stack: &str) -> Metrics {
@@ -133,15 +147,15 @@ fn metrics(found: &Found, stack: &str) -> Metrics {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_sfn::primitives::DateTime;
+    use serde_json::json;
 
     use super::*;
 
     #[test]
-    fn what_ended_between_look_back_and_deadline_is_due() {
+    fn an_execution_that_ended_between_look_back_and_deadline_is_due() {
         let settings = SweepSettings {
-            state_machine: "arn".to_owned(),
-            staging_bucket: "staging".to_owned(),
+            state_machine: "arn:aws:states:us-east-1:123456789012:stateMachine:mm".parse().unwrap(),
+            staging_bucket: "staging".parse().unwrap(),
             deadline: Duration::from_hours(1),
             look_back: Duration::from_hours(2),
         };
@@ -161,10 +175,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_measured() {
+    fn a_sweep_is_measured() {
         let found =
             Found { oldest_running: Duration::from_secs(90), unreported: 2, quarantined: 3, ..Found::default() };
-        let line = metrics(&found, "mm").to_json(time::OffsetDateTime::UNIX_EPOCH);
+        let line = metrics(&found, "mm").to_json(OffsetDateTime::UNIX_EPOCH);
         assert_eq!(
             (&line["OldestRunningSeconds"], &line["Unreported"], &line["QuarantineDepth"]),
             (&json!(90.0), &json!(2.0), &json!(3.0))

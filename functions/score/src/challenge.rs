@@ -1,4 +1,4 @@
-//! What a challenge sets otherwise than the stack: the JSON of its SSM parameter `/{stack}/challenges/{challengeId}`. Pure.
+//! The settings of a challenge: the JSON of the SSM parameter `/{stack}/challenges/{challengeId}`.
 //!
 //! ```json
 //! {
@@ -7,73 +7,71 @@
 //! }
 //! ```
 //!
-//! Every key may be left out and no other may be there. Whoever writes such a parameter is trusted with a challenge, not
-//! with the account, so machines and places are bounded by what the operator allows.
+//! Every key is optional, and unknown keys are refused. Organisers who write this parameter are trusted with a challenge,
+//! not with the account, so the operator limits machines and folders.
 
 use std::collections::BTreeMap;
 
 use scoring::Metric;
-use scoring::concordance::THRESHOLD;
+use scoring::concordance::DEFAULT_THRESHOLD;
 use scoring::originality::{RuleError, Rules};
 use serde::{Deserialize, Serialize};
 
-/// The longest name and value of a hyperparameter, and how many there may be, see
-/// <https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html>.
-const HYPER_PARAMETERS: (usize, usize, usize) = (100, 256, 2500);
+// The limits of hyperparameters, see <https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html>.
+const MAX_HYPER_PARAMETERS: usize = 100;
+const MAX_HYPER_PARAMETER_NAME: usize = 256;
+const MAX_HYPER_PARAMETER_VALUE: usize = 2500;
 
-/// The settings of a challenge.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Challenge {
-    /// How submissions are trained; absent for the stack's own settings.
+pub struct ChallengeSettings {
     pub training: Training,
-    /// How predictions are judged; absent where they are not.
+    /// How predictions are scored; without it, they are not scored.
     pub scoring: Option<Scoring>,
 }
 
-/// How submissions are trained; what is absent is as the stack has it.
+/// How submissions are trained. For absent fields, the settings of the stack apply.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, rename_all(serialize = "camelCase"))]
 pub struct Training {
-    /// SageMaker's instance type, one of those that the operator allows.
+    /// One of the instance types that the operator allows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_type: Option<String>,
-    /// Instances of a training job, at least 1.
+    /// Number of instances, at least 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_number: Option<u32>,
-    /// Storage of an instance in GB, at least 1.
+    /// Storage of each instance, at least 1.
     #[serde(rename(serialize = "volumeSizeInGB"), skip_serializing_if = "Option::is_none")]
     pub volume_size_in_gb: Option<u32>,
-    /// The longest training in seconds, at least 60.
+    /// At least 60.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_runtime_in_seconds: Option<u32>,
-    /// A folder below the stack's `INPUT_FOLDER_PREFIX` that is given to the container instead of all of it.
+    /// The folder under the stack's `INPUT_FOLDER_PREFIX` that the container gets instead of all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub input_folder: Option<Name>,
-    /// What the container finds in `hyperparameters.json`.
+    pub input_folder: Option<FileName>,
+    /// The content of the container's `hyperparameters.json`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub hyper_parameters: BTreeMap<String, String>,
 }
 
-/// How predictions are judged. Files are in the scoring bucket under `datasets/{dataset}/`, CSV or gzip.
+/// How predictions are scored. Files are in the scoring bucket under `datasets/{dataset}/`, as CSV or gzip.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scoring {
-    /// The folder of the data; the round's id unless given.
-    pub dataset: Option<Name>,
-    /// The tournament data: `id`, `data_type` and features; default `tournament.csv`.
-    pub tournament: Name,
-    /// Training data whose rows are clustered before those of the tournament; none unless given.
-    pub training: Option<Name>,
-    /// A file `id,region` that is honoured instead of clustering.
-    pub regions: Option<Name>,
-    /// The hidden truth, `id` and `target`; needed with `metric`.
-    pub truth: Option<Name>,
-    /// The score against the hidden truth; none unless given.
+    /// The folder of the data; default: the id of the challenge.
+    pub dataset: Option<FileName>,
+    /// The tournament data with `id`, `data_type` and features; default `tournament.csv`.
+    pub tournament: FileName,
+    /// Training data, whose rows are clustered together with those of the tournament data.
+    pub training: Option<FileName>,
+    /// A file `id,region` that is used instead of clustering.
+    pub regions: Option<FileName>,
+    /// The hidden truth with `id` and `target`; required with `metric`.
+    pub truth: Option<FileName>,
+    /// The metric against the hidden truth; required with `truth`.
     pub metric: Option<Metric>,
-    /// The thresholds of originality.
     pub originality: Rules,
-    /// A score of concordance below it is concordant. In 0..=1; default 0.12.
+    /// Scores of concordance below it are concordant. From 0 to 1; default 0.12.
     pub concordance_threshold: f64,
 }
 
@@ -81,31 +79,30 @@ impl Default for Scoring {
     fn default() -> Self {
         Self {
             dataset: None,
-            tournament: Name("tournament.csv".to_owned()),
+            tournament: FileName("tournament.csv".to_owned()),
             training: None,
             regions: None,
             truth: None,
             metric: None,
             originality: Rules::default(),
-            concordance_threshold: THRESHOLD,
+            concordance_threshold: DEFAULT_THRESHOLD,
         }
     }
 }
 
-/// The name of a file or folder: up to 128 characters of `[A-Za-z0-9._-]`, the first of them no dot.
+/// The name of a file or folder: 1 to 128 characters of `[A-Za-z0-9._-]`, not starting with a dot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Name(String);
+pub struct FileName(String);
 
-impl Name {
-    /// The name.
+impl FileName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl TryFrom<String> for Name {
+impl TryFrom<String> for FileName {
     type Error = &'static str;
 
     fn try_from(name: String) -> Result<Self, &'static str> {
@@ -113,69 +110,48 @@ impl TryFrom<String> for Name {
         if is_plain && (1..=128).contains(&name.len()) && !name.starts_with('.') {
             Ok(Self(name))
         } else {
-            Err("a file or folder is named by up to 128 characters of [A-Za-z0-9._-], the first of them no dot")
+            Err("the name of a file or folder is 1 to 128 characters of [A-Za-z0-9._-] and does not start with a dot")
         }
     }
 }
 
-/// What a challenge may ask for.
+/// What the operator allows a challenge to ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// Instance types; with none, the stack's own cannot be changed.
+    /// If empty, only the stack's own instance type can be used.
     pub instance_types: Vec<String>,
-    /// Most instances of a training job.
     pub max_instance_number: u32,
-    /// Most storage of an instance in GB.
     pub max_volume_size_in_gb: u32,
-    /// The longest training in seconds.
     pub max_runtime_in_seconds: u32,
 }
 
-/// Why the settings of a challenge cannot be used.
+/// Why the settings of a challenge are not valid. The texts are fragments.
 #[derive(Debug, thiserror::Error)]
 pub enum ChallengeError {
-    /// They are no JSON, have a key that is not known, or a value of another type.
-    #[error("they cannot be read: {0}")]
+    #[error("the JSON cannot be read: {0}")]
     Json(#[from] serde_json::Error),
-    /// The instance type is not on the operator's list.
-    #[error("training.instance_type {found:?} is not allowed: expected one of {}", allowed.join(", "))]
-    InstanceType {
-        /// What is asked for.
-        found: String,
-        /// What is allowed.
-        allowed: Vec<String>,
-    },
-    /// A number is out of the operator's bounds.
-    #[error("training.{name} is {found}: expected {least} to {most}")]
-    OutOfBounds {
-        /// The setting.
-        name: &'static str,
-        /// What is asked for.
-        found: u32,
-        /// The least that makes sense.
-        least: u32,
-        /// The most that is allowed.
-        most: u32,
-    },
-    /// SageMaker would refuse the hyperparameters.
-    #[error("training.hyper_parameters are too many or too long: expected up to 100 of 256 and 2500 characters")]
+    #[error("training.instance_type {found:?} is not allowed, expected one of {}", .allowed.join(", "))]
+    InstanceType { found: String, allowed: Vec<String> },
+    #[error("training.{name} is {found}, expected {min} to {max}")]
+    OutOfRange { name: &'static str, found: u32, min: u32, max: u32 },
+    #[error(
+        "training.hyper_parameters has too many or too long entries, expected at most {MAX_HYPER_PARAMETERS}, with names of up to {MAX_HYPER_PARAMETER_NAME} and values of up to {MAX_HYPER_PARAMETER_VALUE} characters"
+    )]
     HyperParameters,
-    /// A threshold cannot be meant.
     #[error("scoring.originality: {0}")]
     Rules(#[from] RuleError),
-    /// The threshold of concordance cannot be meant.
-    #[error("scoring.concordance_threshold is {0}: expected a number from 0 to 1")]
+    #[error("scoring.concordance_threshold is {0}, expected a number from 0 to 1")]
     Threshold(f64),
-    /// There is a metric and nothing to measure by, or the other way round.
-    #[error("scoring.metric and scoring.truth need each other")]
+    #[error("scoring.metric and scoring.truth must be given together")]
     MetricWithoutTruth,
 }
 
-impl Challenge {
-    /// Reads settings and checks every one of them.
+impl ChallengeSettings {
+    /// Reads and checks the settings.
     ///
     /// # Errors
-    /// When they cannot be read, exceed what is allowed or contradict themselves.
+    ///
+    /// When they cannot be read, exceed what the operator allows, or contradict each other.
     pub fn read(json: &str, allowed: &Allowed) -> Result<Self, ChallengeError> {
         let challenge: Self = serde_json::from_str(json)?;
         challenge.training.check(allowed)?;
@@ -191,19 +167,20 @@ impl Training {
         if let Some(found) = self.instance_type.as_ref().filter(|found| !allowed.instance_types.contains(found)) {
             return Err(ChallengeError::InstanceType { found: found.clone(), allowed: allowed.instance_types.clone() });
         }
-        let bounds = [
+        let limits = [
             ("instance_number", self.instance_number, 1, allowed.max_instance_number),
             ("volume_size_in_gb", self.volume_size_in_gb, 1, allowed.max_volume_size_in_gb),
             ("max_runtime_in_seconds", self.max_runtime_in_seconds, 60, allowed.max_runtime_in_seconds),
         ];
-        for (name, found, least, most) in bounds {
-            if let Some(found) = found.filter(|found| !(least..=most).contains(found)) {
-                return Err(ChallengeError::OutOfBounds { name, found, least, most });
+        for (name, found, min, max) in limits {
+            if let Some(found) = found.filter(|found| !(min..=max).contains(found)) {
+                return Err(ChallengeError::OutOfRange { name, found, min, max });
             }
         }
-        let (most, name_length, value_length) = HYPER_PARAMETERS;
-        let fit = |(name, value): (&String, &String)| name.len() <= name_length && value.len() <= value_length;
-        if self.hyper_parameters.len() > most || !self.hyper_parameters.iter().all(fit) {
+        let fits = |(name, value): (&String, &String)| {
+            name.len() <= MAX_HYPER_PARAMETER_NAME && value.len() <= MAX_HYPER_PARAMETER_VALUE
+        };
+        if self.hyper_parameters.len() > MAX_HYPER_PARAMETERS || !self.hyper_parameters.iter().all(fits) {
             return Err(ChallengeError::HyperParameters);
         }
         Ok(())
@@ -239,13 +216,14 @@ mod tests {
     }
 
     fn error(json: &serde_json::Value) -> String {
-        Challenge::read(&json.to_string(), &allowed()).unwrap_err().to_string()
+        ChallengeSettings::read(&json.to_string(), &allowed()).unwrap_err().to_string()
     }
 
     #[test]
-    fn what_is_left_out_is_as_it_was() {
-        assert_eq!(Challenge::read("{}", &allowed()).unwrap(), Challenge::default());
-        let challenge = Challenge::read(r#"{"scoring": {"originality": {"max_similar": 2}}}"#, &allowed()).unwrap();
+    fn absent_settings_have_their_defaults() {
+        assert_eq!(ChallengeSettings::read("{}", &allowed()).unwrap(), ChallengeSettings::default());
+        let challenge =
+            ChallengeSettings::read(r#"{"scoring": {"originality": {"max_similar": 2}}}"#, &allowed()).unwrap();
         let scoring = challenge.scoring.unwrap();
         assert_eq!(scoring.originality, Rules { max_similar: 2, ..Rules::default() });
         assert_eq!(
@@ -255,10 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn training_is_passed_on_as_the_state_machine_names_it() {
+    fn training_is_written_with_the_names_of_the_state_machine() {
         let json = json!({"training": {"instance_type": "ml.c5.xlarge", "volume_size_in_gb": 100, "instance_number": 2,
             "max_runtime_in_seconds": 60, "input_folder": "houses", "hyper_parameters": {"rounds": "3"}}});
-        let challenge = Challenge::read(&json.to_string(), &allowed()).unwrap();
+        let challenge = ChallengeSettings::read(&json.to_string(), &allowed()).unwrap();
         assert_eq!(
             serde_json::to_value(challenge.training).unwrap(),
             json!({"instanceType": "ml.c5.xlarge", "volumeSizeInGB": 100, "instanceNumber": 2,
@@ -267,21 +245,21 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_is_bounded() {
+    fn an_invalid_setting_is_named_with_the_expected_value() {
         for (json, expected) in [
             (json!({"trainin": {}}), "unknown field `trainin`"),
             (json!({"training": {"instance_type": "ml.p4d.24xlarge"}}), "expected one of ml.m5.large, ml.c5.xlarge"),
-            (json!({"training": {"instance_number": 3}}), "training.instance_number is 3: expected 1 to 2"),
-            (json!({"training": {"volume_size_in_gb": 0}}), "training.volume_size_in_gb is 0: expected 1 to 100"),
+            (json!({"training": {"instance_number": 3}}), "training.instance_number is 3, expected 1 to 2"),
+            (json!({"training": {"volume_size_in_gb": 0}}), "training.volume_size_in_gb is 0, expected 1 to 100"),
             (json!({"training": {"max_runtime_in_seconds": 59}}), "expected 60 to 3600"),
-            (json!({"training": {"input_folder": "../secret"}}), "the first of them no dot"),
+            (json!({"training": {"input_folder": "../secret"}}), "does not start with a dot"),
             (json!({"training": {"input_folder": "a/b"}}), "[A-Za-z0-9._-]"),
             (json!({"training": {"hyper_parameters": {"a": "v".repeat(2501)}}}), "hyper_parameters"),
             (json!({"scoring": {"originality": {"max_similar": 0}}}), "max_similar is 0"),
             (json!({"scoring": {"concordance_threshold": 1.5}}), "concordance_threshold is 1.5"),
-            (json!({"scoring": {"metric": "auc"}}), "need each other"),
+            (json!({"scoring": {"metric": "auc"}}), "must be given together"),
             (json!({"scoring": {"metric": "luck", "truth": "t.csv"}}), "unknown variant `luck`"),
-            (json!(7), "they cannot be read"),
+            (json!(7), "the JSON cannot be read"),
         ] {
             let error = error(&json);
             assert!(error.contains(expected), "{json}: {error}");

@@ -1,56 +1,55 @@
-//! The data of a tournament as judging needs it: the ids with their parts, and the region of each.
+//! The tournament data as scoring needs it: the roster of ids, and the region of each id.
 //!
-//! Both are made once for each version of the files and stored beside them, under `derived/{digest of the versions}/`.
-//! They are written under the condition that nothing is there, and read back: of several that compute them at once, all
-//! use what the first one stored.
+//! Both are computed once for each version of the files and stored under `derived/{digest of the versions}/`. They are
+//! written on condition that nothing is there, and read back: if several executions compute them at the same time, all use
+//! what the first one stored.
 
 use std::sync::Arc;
 
+use domain::ChallengeId;
 use scoring::kmeans::KMeans;
-use scoring::{Features, Invalid, Limits, Regions, Roster};
+use scoring::{Features, InvalidFile, Limits, Regions, Roster};
 use sha2::{Digest, Sha256};
-use shared::{Failure, Round};
 use tokio::sync::Mutex;
 
 use crate::challenge::Scoring;
-use crate::fault;
+use crate::error::ScoreError;
 use crate::objects::{ETag, Objects};
 
-/// How regions are computed. It is part of the digest: whoever changes it gets other regions, stored elsewhere.
+/// How regions are computed. It is part of the digest, so that a change gives new regions in another folder.
 const METHOD: &str = "k-means, k 5, seed 1337, 1 start, 300 iterations, tolerance 1e-4";
 
-/// The ids of a tournament and their regions.
 #[derive(Debug)]
 pub(crate) struct Dataset {
     pub(crate) roster: Roster,
     pub(crate) regions: Regions,
 }
 
-/// Where a round's files are.
+/// The keys of a challenge's files in the scoring bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Places {
-    pub(crate) tournament: String,
-    pub(crate) training: Option<String>,
-    pub(crate) regions: Option<String>,
+pub(crate) struct DatasetKeys {
+    tournament: String,
+    training: Option<String>,
+    regions: Option<String>,
     pub(crate) truth: Option<String>,
     derived: String,
 }
 
-impl Places {
-    pub(crate) fn of(round: &Round, scoring: &Scoring) -> Self {
-        let folder = scoring.dataset.as_ref().map_or(round.as_str(), |name| name.as_str());
-        let place = |name: &str| format!("datasets/{folder}/{name}");
+impl DatasetKeys {
+    pub(crate) fn of(challenge: &ChallengeId, scoring: &Scoring) -> Self {
+        let folder = scoring.dataset.as_ref().map_or(challenge.as_str(), |name| name.as_str());
+        let key = |name: &str| format!("datasets/{folder}/{name}");
         Self {
-            tournament: place(scoring.tournament.as_str()),
-            training: scoring.training.as_ref().map(|name| place(name.as_str())),
-            regions: scoring.regions.as_ref().map(|name| place(name.as_str())),
-            truth: scoring.truth.as_ref().map(|name| place(name.as_str())),
-            derived: place("derived"),
+            tournament: key(scoring.tournament.as_str()),
+            training: scoring.training.as_ref().map(|name| key(name.as_str())),
+            regions: scoring.regions.as_ref().map(|name| key(name.as_str())),
+            truth: scoring.truth.as_ref().map(|name| key(name.as_str())),
+            derived: key("derived"),
         }
     }
 }
 
-/// The files' versions.
+/// The versions of the files that roster and regions depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Versions {
     tournament: ETag,
@@ -71,7 +70,7 @@ impl Versions {
     }
 }
 
-/// Datasets, the last one kept.
+/// Loads datasets and keeps the last one in memory.
 #[derive(Debug)]
 pub(crate) struct Datasets {
     objects: Objects,
@@ -83,16 +82,10 @@ impl Datasets {
         Self { objects, last: Mutex::new(None) }
     }
 
-    /// The dataset at these places in its present version.
-    pub(crate) async fn load(&self, places: &Places) -> Result<Arc<Dataset>, Failure> {
-        let (tournament, training, regions) = tokio::try_join!(
-            self.version(Some(&places.tournament)),
-            self.version(places.training.as_deref()),
-            self.version(places.regions.as_deref()),
-        )?;
-        let versions =
-            Versions { tournament: tournament.ok_or_else(|| missing(&places.tournament))?, training, regions };
-        let folder = format!("{}/{}", places.derived, versions.digest());
+    /// The dataset in its current version.
+    pub(crate) async fn load(&self, keys: &DatasetKeys) -> Result<Arc<Dataset>, ScoreError> {
+        let versions = self.versions(keys).await?;
+        let folder = format!("{}/{}", keys.derived, versions.digest());
         let mut last = self.last.lock().await;
         if let Some((known, dataset)) = last.as_ref()
             && *known == folder
@@ -104,47 +97,70 @@ impl Datasets {
         let (roster, regions) = if let (Some(roster), Some(regions)) = stored {
             (roster, regions)
         } else {
-            let (roster, regions) = self.compute(places, &versions).await?;
+            let (roster, regions) = self.compute(keys, &versions).await?;
             tracing::info!(folder, "computed the regions of a dataset");
             tokio::try_join!(
                 self.objects.write_once(&roster_key, roster),
                 self.objects.write_once(&regions_key, regions)
             )?
         };
-        let dataset = tokio::task::spawn_blocking(move || read_derived(&roster, &regions)).await;
-        let dataset = dataset.map_err(|panic| fault("The stored regions cannot be read.").caused_by(panic))?;
-        let dataset = Arc::new(dataset.map_err(|error| {
-            fault(format!(
-                "What is stored under {folder} cannot be read; delete that folder to have it computed again."
-            ))
-            .caused_by(error)
-        })?);
+        let dataset = tokio::task::spawn_blocking(move || read_derived(&roster, &regions)).await?;
+        let location = self.objects.location(&folder);
+        let dataset = Arc::new(dataset.map_err(|source| ScoreError::DerivedFiles { location, source })?);
         *last = Some((folder, Arc::clone(&dataset)));
         Ok(dataset)
     }
 
-    async fn version(&self, key: Option<&str>) -> Result<Option<ETag>, Failure> {
-        let Some(key) = key else { return Ok(None) };
-        self.objects.version(key).await?.map(Some).ok_or_else(|| missing(key))
+    async fn versions(&self, keys: &DatasetKeys) -> Result<Versions, ScoreError> {
+        let (tournament, training, regions) = tokio::try_join!(
+            self.version(&keys.tournament),
+            self.optional_version(keys.training.as_deref()),
+            self.optional_version(keys.regions.as_deref()),
+        )?;
+        Ok(Versions { tournament, training, regions })
     }
 
-    /// The roster and the regions as files.
-    async fn compute(&self, places: &Places, versions: &Versions) -> Result<(Vec<u8>, Vec<u8>), Failure> {
-        let invalid = |key: &str, error: Invalid| fault(format!("{key} cannot be used: {error}")).caused_by(error);
-        let tournament = &places.tournament;
-        if let (Some(key), Some(version)) = (&places.regions, &versions.regions) {
-            let read = |reader| Roster::read(reader, &Limits::data());
-            let roster = self.objects.parse(tournament, &versions.tournament, read).await?;
-            let roster = Arc::new(roster.map_err(|error| invalid(tournament, error))?);
-            let ids = Arc::clone(&roster);
-            let read = move |reader| Regions::read(reader, &ids, &Limits::predictions());
-            let regions = self.objects.parse(key, version, read).await?.map_err(|error| invalid(key, error))?;
-            return files(&roster, &regions);
+    async fn version(&self, key: &str) -> Result<ETag, ScoreError> {
+        let version = self.objects.version(key).await?;
+        version.ok_or_else(|| ScoreError::FileMissing { location: self.objects.location(key) })
+    }
+
+    async fn optional_version(&self, key: Option<&str>) -> Result<Option<ETag>, ScoreError> {
+        match key {
+            Some(key) => Ok(Some(self.version(key).await?)),
+            None => Ok(None),
         }
-        let training = match (&places.training, &versions.training) {
+    }
+
+    /// The roster and the regions as CSV files.
+    async fn compute(&self, keys: &DatasetKeys, versions: &Versions) -> Result<(Vec<u8>, Vec<u8>), ScoreError> {
+        let (roster, regions) = match (&keys.regions, &versions.regions) {
+            (Some(key), Some(version)) => self.read_regions(keys, versions, key, version).await?,
+            _ => self.cluster(keys, versions).await?,
+        };
+        Ok(to_files(&roster, &regions))
+    }
+
+    async fn read_regions(
+        &self,
+        keys: &DatasetKeys,
+        versions: &Versions,
+        regions_key: &str,
+        regions_version: &ETag,
+    ) -> Result<(Arc<Roster>, Regions), ScoreError> {
+        let read = |reader| Roster::read(reader, &Limits::data());
+        let roster = Arc::new(self.parse(&keys.tournament, &versions.tournament, read).await?);
+        let ids = Arc::clone(&roster);
+        let read = move |reader| Regions::read(reader, &ids, &Limits::predictions());
+        let regions = self.parse(regions_key, regions_version, read).await?;
+        Ok((roster, regions))
+    }
+
+    async fn cluster(&self, keys: &DatasetKeys, versions: &Versions) -> Result<(Arc<Roster>, Regions), ScoreError> {
+        let training = match (&keys.training, &versions.training) {
             (Some(key), Some(version)) => {
                 let read = |reader| Features::read_training(reader, &Limits::data());
-                Some(self.objects.parse(key, version, read).await?.map_err(|error| invalid(key, error))?)
+                Some(self.parse(key, version, read).await?)
             }
             _ => None,
         };
@@ -152,32 +168,37 @@ impl Datasets {
             Some(training) => training.append_tournament(reader, &Limits::data()),
             None => Features::read_tournament(reader, &Limits::data()),
         };
-        let read = self.objects.parse(tournament, &versions.tournament, read).await?;
-        let (features, roster) = read.map_err(|error| invalid(tournament, error))?;
+        let (features, roster) = self.parse(&keys.tournament, &versions.tournament, read).await?;
+        let roster = Arc::new(roster);
+        let ids = Arc::clone(&roster);
         let clustered = tokio::task::spawn_blocking(move || {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            Regions::cluster(&features, &roster, &KMeans::default(), threads).map(|regions| (roster, regions))
+            Regions::cluster(&features, &ids, &KMeans::default(), threads)
         });
-        let stopped = |panic| fault("Clustering stopped unexpectedly.").caused_by(panic);
-        let (roster, regions) = clustered.await.map_err(stopped)?.map_err(|error| {
-            fault(format!("The rows of {tournament} cannot be clustered: {error}")).caused_by(error)
-        })?;
-        files(&roster, &regions)
+        let location = self.objects.location(&keys.tournament);
+        let regions = clustered.await?.map_err(|source| ScoreError::Clustering { location, source })?;
+        Ok((roster, regions))
+    }
+
+    async fn parse<T: Send + 'static>(
+        &self,
+        key: &str,
+        version: &ETag,
+        read: impl FnOnce(Box<dyn std::io::Read + Send>) -> Result<T, InvalidFile> + Send + 'static,
+    ) -> Result<T, ScoreError> {
+        let parsed = self.objects.parse(key, version, read).await?;
+        parsed.map_err(|error| ScoreError::file(self.objects.location(key), error))
     }
 }
 
-fn missing(key: &str) -> Failure {
-    fault(format!("There is no {key} in the scoring bucket: upload it, or correct the round's settings."))
-}
-
-fn files(roster: &Roster, regions: &Regions) -> Result<(Vec<u8>, Vec<u8>), Failure> {
+fn to_files(roster: &Roster, regions: &Regions) -> (Vec<u8>, Vec<u8>) {
     let (mut ids, mut numbers) = (Vec::new(), Vec::new());
-    let written = roster.write(&mut ids).and_then(|()| regions.write(roster, &mut numbers));
-    written.map_err(|error| fault("The regions cannot be written.").caused_by(error))?;
-    Ok((ids, numbers))
+    roster.write(&mut ids).expect("invariant: writing to memory does not fail");
+    regions.write(roster, &mut numbers).expect("invariant: writing to memory does not fail");
+    (ids, numbers)
 }
 
-fn read_derived(roster: &[u8], regions: &[u8]) -> Result<Dataset, Invalid> {
+fn read_derived(roster: &[u8], regions: &[u8]) -> Result<Dataset, InvalidFile> {
     let roster = Roster::read(roster, &Limits::data())?;
     let regions = Regions::read(regions, &roster, &Limits::data())?;
     Ok(Dataset { roster, regions })
@@ -193,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn each_version_of_the_files_has_a_place_of_its_own() {
+    fn each_version_of_the_files_has_its_own_digest() {
         let all = [
             versions("a", None, None),
             versions("b", None, None),
@@ -208,11 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn files_are_below_the_datasets_folder() {
-        let round = "r1".parse().unwrap();
-        let places = Places::of(&round, &Scoring::default());
-        assert_eq!((places.tournament.as_str(), places.training), ("datasets/r1/tournament.csv", None));
+    fn files_are_in_the_folder_of_the_dataset() {
+        let challenge = "r1".parse().unwrap();
+        let keys = DatasetKeys::of(&challenge, &Scoring::default());
+        assert_eq!((keys.tournament.as_str(), keys.training), ("datasets/r1/tournament.csv", None));
         let scoring: Scoring = serde_json::from_str(r#"{"dataset": "houses", "regions": "r.csv"}"#).unwrap();
-        assert_eq!(Places::of(&round, &scoring).regions.as_deref(), Some("datasets/houses/r.csv"));
+        assert_eq!(DatasetKeys::of(&challenge, &scoring).regions.as_deref(), Some("datasets/houses/r.csv"));
     }
 }

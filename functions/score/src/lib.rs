@@ -1,137 +1,99 @@
-//! Judges submissions of predictions: reads what a judgement needs, calls the library `scoring`, and stores the result.
+//! Scores submissions of predictions: reads what a result needs, calls the library `scoring`, and stores the result.
 //!
-//! Each action is a step of `statemachine/scoring.asl.json` and writes its own part of the submission's record as soon as
-//! it is known. Repeating an action changes nothing.
+//! This crate promises:
+//! - each action is a step of `statemachine/scoring.asl.json`, and repeating it changes nothing;
+//! - each result is in the submission's record as soon as it is known, so that a failure never hides another result;
+//! - values are stored when a submission is prepared: predictions that are replaced later change no result.
+//!
+//! It may not decide how to score: that is the library's part.
 
+mod answer;
 pub mod challenge;
 mod dataset;
-pub mod extract;
-pub mod failed;
-mod judge;
+mod deps;
+mod error;
+mod extract;
+pub mod failed_result;
 mod objects;
 mod originality;
+pub mod output_archive;
+mod own_results;
 mod prepare;
 mod request;
 mod settings;
+mod stored_values;
 mod table;
 
-use std::borrow::Cow;
-
-use challenge::{Allowed, Challenge, ChallengeError, Scoring};
-use dataset::Datasets;
-use failed::Failed;
-use objects::Objects;
-pub use request::{Configure, ErrorOutput, Extract, Fail, Job, Raise, Request};
-use serde_json::{Value, json};
+pub use answer::{Answer, Configured, Extracted};
+use challenge::ChallengeSettings;
+pub use deps::Deps;
+use domain::SubmissionId;
+pub use error::ScoreError;
+use failed_result::FailedResult;
+use records::ResultKind;
+pub use request::{Configure, Extract, Fail, Job, Raise, Request};
+use runtime::Raised;
+use runtime::metrics::{Metrics, Unit};
 pub use settings::Settings;
-use shared::metrics::{Metrics, Unit};
-use shared::records::Part;
-use shared::{Failure, FailureCode, SubmissionId};
-use table::Tables;
-use tracing::Instrument;
-
-/// What the function works with.
-#[derive(Debug)]
-pub struct Deps {
-    stack_name: String,
-    tables: Tables,
-    /// The scoring bucket.
-    objects: Objects,
-    /// The bucket of training jobs' outputs.
-    outputs: Objects,
-    output_bucket: String,
-    datasets: Datasets,
-    max_predictions_bytes: u64,
-    allowed: Allowed,
-}
-
-impl Deps {
-    /// Clients of everything the function talks to. Nothing is sent yet.
-    #[must_use]
-    pub fn new(settings: Settings, s3: aws_sdk_s3::Client, dynamodb: aws_sdk_dynamodb::Client) -> Self {
-        let objects = Objects::new(s3.clone(), settings.scoring_bucket);
-        Self {
-            stack_name: settings.stack_name,
-            tables: Tables::new(dynamodb, settings.submissions_table, settings.summaries_table),
-            datasets: Datasets::new(objects.clone()),
-            objects,
-            outputs: Objects::new(s3, settings.output_bucket.clone()),
-            output_bucket: settings.output_bucket,
-            max_predictions_bytes: settings.max_predictions_bytes,
-            allowed: settings.allowed,
-        }
-    }
-
-    /// How a round is judged.
-    fn scoring(&self, settings: &str) -> Result<Scoring, Failure> {
-        let challenge = Challenge::read(settings, &self.allowed).map_err(bad_settings)?;
-        challenge.scoring.ok_or_else(|| fault("The round's settings have no \"scoring\": it is not judged."))
-    }
-}
 
 /// Answers a request.
 ///
 /// # Errors
 ///
-/// A [`Failure`] with the code that the state machine decides by; it has been logged.
-pub async fn handle(request: Request, deps: &Deps) -> Result<Value, Failure> {
-    let span = request
-        .submission_id()
-        .map_or_else(|| tracing::info_span!("score"), |id| tracing::info_span!("score", submissionId = %id));
-    // On the heap: nested as they are, the futures of these calls are too deep a type for the compiler.
-    let answer = Box::pin(answer(&request, deps));
-    async { answer.await.inspect_err(Failure::log) }.instrument(span).await
+/// A [`ScoreError`], which has been logged.
+pub async fn handle(request: Request, deps: &Deps) -> Result<Answer, ScoreError> {
+    runtime::answer(request.submission_id(), act(&request, deps)).await
 }
 
-async fn answer(request: &Request, deps: &Deps) -> Result<Value, Failure> {
-    match request {
-        Request::Configure(configure) => configured(configure, deps),
-        Request::Extract(event) => extract::extract(event, deps).await,
-        Request::Prepare(job) => prepare::prepare(job, deps).await,
-        Request::Originality(job) => counted(job, Part::Originality, deps, originality::originality(job, deps).await),
-        Request::Concordance(job) => counted(job, Part::Concordance, deps, judge::concordance(job, deps).await),
-        Request::Metric(job) => counted(job, Part::Metric, deps, judge::metric(job, deps).await),
-        Request::Fail(fail) => write_failure(fail, deps).await,
-        Request::Raise(raise) if raise.redriven => Ok(Value::Null),
-        Request::Raise(raise) => Err(Failure::new(raise.failure.code, raise.failure.message.clone())),
-    }
+async fn act(request: &Request, deps: &Deps) -> Result<Answer, ScoreError> {
+    Ok(match request {
+        Request::Configure(configure) => Answer::Configured(configured(configure, deps)?),
+        Request::Extract(event) => Answer::Extracted(extract::extract(event, deps).await?),
+        Request::Prepare(job) => Answer::Prepared(prepare::prepare(job, deps).await?),
+        Request::Originality(job) => {
+            let result = originality::originality(job, deps).await?;
+            count_result(&deps.stack_name, ResultKind::Originality, &job.submission_id);
+            Answer::Originality(result)
+        }
+        Request::Concordance(job) => {
+            let result = own_results::concordance(job, deps).await?;
+            count_result(&deps.stack_name, ResultKind::Concordance, &job.submission_id);
+            Answer::Concordance(result)
+        }
+        Request::Metric(job) => match own_results::metric(job, deps).await? {
+            Some(result) => {
+                count_result(&deps.stack_name, ResultKind::Metric, &job.submission_id);
+                Answer::Metric(result)
+            }
+            None => Answer::Nothing,
+        },
+        Request::Fail(fail) => Answer::Failed(store_failure(fail, deps).await?),
+        Request::Raise(raise) if raise.redriven => Answer::Nothing,
+        Request::Raise(raise) => {
+            let FailedResult { code, message, .. } = raise.failure.clone();
+            return Err(Raised { code, message }.into());
+        }
+    })
 }
 
 /// The settings of a challenge as the state machine needs them.
-fn configured(configure: &Configure, deps: &Deps) -> Result<Value, Failure> {
+fn configured(configure: &Configure, deps: &Deps) -> Result<Configured, ScoreError> {
     let settings = configure.settings.as_deref().unwrap_or("{}");
-    let challenge = Challenge::read(settings, &deps.allowed).map_err(bad_settings)?;
-    Ok(json!({"training": challenge.training, "isScored": challenge.scoring.is_some()}))
+    let challenge = ChallengeSettings::read(settings, &deps.allowed)?;
+    Ok(Configured { is_scored: challenge.scoring.is_some(), training: challenge.training })
 }
 
-async fn write_failure(fail: &Fail, deps: &Deps) -> Result<Value, Failure> {
-    let failed = Failed::of(fail.part, &fail.error);
-    deps.tables.failed(&fail.submission_id, &failed).await?;
-    tracing::info!(code = %failed.code, part = ?failed.part, "not judged");
-    Ok(json!(failed))
+async fn store_failure(fail: &Fail, deps: &Deps) -> Result<FailedResult, ScoreError> {
+    let failed = FailedResult::from_step_error(fail.result, &fail.error);
+    deps.tables.store_failure(&fail.submission_id, &failed).await?;
+    tracing::info!(code = %failed.code, result = failed.result.attribute(), "stored why a result is missing");
+    Ok(failed)
 }
 
-fn counted(job: &Job, part: Part, deps: &Deps, judged: Result<Value, Failure>) -> Result<Value, Failure> {
-    let judgement = judged?;
-    if !judgement.is_null() {
-        count(&deps.stack_name, part, &job.submission_id).emit();
-    }
-    Ok(judgement)
-}
-
-fn count(stack: &str, part: Part, submission: &SubmissionId) -> Metrics {
+fn count_result(stack: &str, result: ResultKind, submission: &SubmissionId) {
     Metrics::of_stack(stack)
-        .dimension("Judgement", part.attribute())
-        .value("Judged", Unit::Count, 1.0)
+        .dimension("Result", result.attribute())
+        .value("Scored", Unit::Count, 1.0)
         .property("submissionId", submission.as_str())
-}
-
-fn bad_settings(error: ChallengeError) -> Failure {
-    fault(format!("The challenge's settings cannot be used: {error}. Correct its SSM parameter, then redrive."))
-        .caused_by(error)
-}
-
-/// A failure that is not the participant's.
-pub(crate) fn fault(message: impl Into<Cow<'static, str>>) -> Failure {
-    Failure::new(FailureCode::ScoringFault, message)
+        .emit();
 }

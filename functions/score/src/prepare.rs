@@ -1,84 +1,86 @@
-//! Reading a submission's predictions, once, and writing what every judgement needs of them.
+//! Reading a submission's predictions once, and storing what every result needs of them.
 
-use scoring::originality::Entry;
-use scoring::stored::{aligned_from_bytes, aligned_to_bytes, sorted_to_bytes};
-use scoring::{Invalid, Limits, Predictions, Roster, Sorted, Summary};
-use serde_json::{Value, json};
-use shared::records::Part;
-use shared::{Failure, FailureCode, Round};
+use records::{PreparedPredictions, ResultKind};
+use scoring::encoding::{aligned_from_bytes, aligned_to_bytes, sorted_to_bytes};
+use scoring::originality::Provenance;
+use scoring::{DecodeError, InvalidFile, Limits, Predictions, Roster, Sorted, Summary};
 
-use crate::dataset::Places;
+use crate::dataset::DatasetKeys;
+use crate::deps::Deps;
+use crate::error::ScoreError;
 use crate::request::Job;
-use crate::table::Prepared;
-use crate::{Deps, fault};
+use crate::stored_values::{aligned_key, sorted_key};
+use crate::table::{Error, PreparedSubmission};
 
-/// Where a submission's values are, in ascending order of their ids.
-pub(crate) fn aligned_key(round: &Round, submission: &str) -> String {
-    format!("scored/{round}/{submission}/aligned")
-}
+/// Where predictions may be in the scoring bucket.
+const PREDICTIONS_FOLDER: &str = "predictions/";
 
-/// Where a submission's values are, in ascending order of value.
-pub(crate) fn sorted_key(round: &Round, submission: &str) -> String {
-    format!("scored/{round}/{submission}/sorted")
-}
-
-/// Validates the predictions, stores their values, and adds the summary to the round's, in this order: whoever finds the
-/// summary finds the values.
+/// Validates the predictions, stores their values, and adds the summary to those of the challenge, in this order: where
+/// there is a summary, there are values.
 ///
-/// The values that were stored first are those that count. Predictions that are replaced later change nothing.
-pub(crate) async fn prepare(job: &Job, deps: &Deps) -> Result<Value, Failure> {
+/// The values that are stored first are the ones that count. Predictions that are replaced later change nothing.
+pub(crate) async fn prepare(job: &Job, deps: &Deps) -> Result<PreparedPredictions, ScoreError> {
     let record = deps.tables.record(&job.submission_id).await?;
-    if record.submission.round != job.round {
-        return Err(fault(format!("The submission is of round {}, not of {}.", record.submission.round, job.round)));
+    let submission = record.submission;
+    if submission.challenge != job.challenge {
+        let (registered, requested) = (submission.challenge, job.challenge.clone());
+        return Err(ScoreError::OtherChallenge { registered, requested });
     }
-    if let Some(prepared) = record.attributes.get(Part::Predictions.attribute()) {
-        return Ok(prepared.clone());
+    if let Some(prepared) = record.predictions {
+        return Ok(prepared);
     }
     let scoring = deps.scoring(&job.settings)?;
-    let dataset = deps.datasets.load(&Places::of(&job.round, &scoring)).await?;
-    let key = record.submission.predictions_key();
-    if !key.starts_with("predictions/") {
-        return Err(fault(
-            "The record's predictionsKey has to begin with predictions/. Mend the record, then redrive.",
-        ));
+    let dataset = deps.datasets.load(&DatasetKeys::of(&job.challenge, &scoring)).await?;
+    let key = submission.predictions_key();
+    if !key.starts_with(PREDICTIONS_FOLDER) {
+        return Err(ScoreError::PredictionsKey { key });
     }
-    let version = deps.objects.version(&key).await?.ok_or_else(|| {
-        Failure::new(FailureCode::PredictionsMissing, "There are no predictions: upload them and submit again.")
-    })?;
+    let version = deps.objects.version(&key).await?.ok_or(ScoreError::PredictionsMissing)?;
     let limits = Limits { max_bytes: deps.max_predictions_bytes, ..Limits::predictions() };
-    let read = move |reader| read(reader, &dataset.roster, &limits);
+    let location = deps.objects.location(&key);
+    let read = move |reader| read(reader, location, &dataset.roster, &limits);
     let predictions = deps.objects.parse(&key, &version, read).await??;
 
     let id = job.submission_id.as_str();
-    let aligned = deps.objects.write_once(&aligned_key(&job.round, id), aligned_to_bytes(predictions.values())).await?;
-    let unusable = || fault(format!("The stored values of submission {id} cannot be used."));
-    let values = aligned_from_bytes(&aligned).map_err(|error| unusable().caused_by(error))?;
-    let rows = values.len();
-    let sorted = Sorted::new(values).map_err(|error| unusable().caused_by(error))?;
-    deps.objects.write_once(&sorted_key(&job.round, id), sorted_to_bytes(&sorted)).await?;
-    let entry = Entry {
+    let aligned = aligned_key(&job.challenge, id);
+    let aligned = deps.objects.write_once(&aligned, aligned_to_bytes(predictions.values())).await?;
+    let invalid = |source| ScoreError::ValuesInvalid { submission: id.to_owned(), source };
+    let values = aligned_from_bytes(&aligned).map_err(invalid)?;
+    let prepared = PreparedPredictions { rows: values.len() };
+    let sorted = Sorted::new(values).map_err(|error| invalid(DecodeError::Values(error)))?;
+    deps.objects.write_once(&sorted_key(&job.challenge, id), sorted_to_bytes(&sorted)).await?;
+    let provenance = Provenance {
         submission: id.to_owned(),
-        user: record.submission.user_id,
-        round: job.round.to_string(),
-        created: record.submission.created.unix_timestamp_nanos(),
+        user: submission.user_id,
+        challenge: job.challenge.to_string(),
+        created: submission.created.unix_timestamp_nanos(),
     };
-    deps.tables.add(&Prepared { entry, summary: Summary::of(&sorted).to_bytes() }).await?;
-    deps.tables.judged(&job.submission_id, Part::Predictions, json!({"rows": rows})).await
+    let summary = Summary::of(&sorted).to_bytes();
+    deps.tables.add_summary(&PreparedSubmission { provenance, summary }).await?;
+    if deps.tables.store_result(&job.submission_id, ResultKind::Predictions, &prepared).await? {
+        return Ok(prepared);
+    }
+    let stored = deps.tables.record(&job.submission_id).await?.predictions;
+    Ok(stored.ok_or_else(|| Error::result_missing(&job.submission_id, ResultKind::Predictions))?)
 }
 
-fn read(reader: impl std::io::Read, roster: &Roster, limits: &Limits) -> Result<Predictions, Failure> {
+fn read(
+    reader: impl std::io::Read,
+    location: String,
+    roster: &Roster,
+    limits: &Limits,
+) -> Result<Predictions, ScoreError> {
     Predictions::read(reader, roster, limits).map_err(|error| match error {
-        Invalid::Read(_) => fault("The predictions cannot be read.").caused_by(error),
-        error => Failure::new(
-            FailureCode::PredictionsInvalid,
-            format!("The predictions do not fit: {error}. Correct the file and submit again."),
-        ),
+        InvalidFile::Read(source) => ScoreError::FileUnreadable { location, source },
+        error => ScoreError::PredictionsInvalid(error),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use std::io;
+
+    use domain::{Coded, FailureCode};
 
     use super::*;
 
@@ -91,13 +93,15 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_wrong_with_the_file_is_the_participants_fault() {
+    fn only_an_invalid_file_is_the_participants_fault() {
         let roster = Roster::read(&b"id,data_type\na,validation\nb,test\n"[..], &Limits::data()).unwrap();
-        let read = |text: &str| read(text.as_bytes(), &roster, &Limits::predictions());
+        let location = || "s3://scoring/predictions/r1/x.csv".to_owned();
+        let read = |text: &str| read(text.as_bytes(), location(), &roster, &Limits::predictions());
         assert_eq!(read("id,probability\nb,1\na,0.5\n").unwrap().values(), [0.5, 1.0]);
-        let failure = read("id,probability\na,0.5\n").unwrap_err();
-        assert_eq!(failure.code, FailureCode::PredictionsInvalid);
-        assert!(failure.message.contains("1 missing: b"), "{}", failure.message);
-        assert_eq!(super::read(Broken, &roster, &Limits::predictions()).unwrap_err().code, FailureCode::ScoringFault);
+        let error = read("id,probability\na,0.5\n").unwrap_err();
+        assert_eq!(error.code(), FailureCode::PredictionsInvalid);
+        assert!(error.to_string().contains("1 missing: b"), "{error}");
+        let error = super::read(Broken, location(), &roster, &Limits::predictions()).unwrap_err();
+        assert_eq!(error.code(), FailureCode::ScoringFault);
     }
 }

@@ -1,28 +1,37 @@
-//! The two tables: submissions with their judgements, and the summaries of a round.
+//! The two tables: the records of submissions, and the summaries of a challenge.
 //!
-//! A round's summaries share a partition, so that one strongly consistent query reads them all; an index of the table of
-//! submissions could not be read that way.
-
-use std::error::Error;
+//! The summaries of a challenge share a partition, so that one strongly consistent query reads all of them. An index of
+//! the table of submissions could not be read consistently.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use scoring::Summary;
-use scoring::originality::Entry;
-use serde_json::{Value, json};
-use shared::records::{self, Part, Record, RecordError, to_attribute};
-use shared::{Failure, FailureCode, Round, SubmissionId};
-use time::OffsetDateTime;
+use domain::{ChallengeId, MetricResult, OriginalityResult, SubmissionId};
+use records::{FailureReason, Record, RecordError, ResultKind, to_attribute};
+use runtime::CallFailed;
+use scoring::originality::Provenance;
+use scoring::{DecodeError, Summary};
+use serde::Serialize;
+use serde_json::json;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
-use crate::failed::Failed;
-use crate::fault;
+use crate::failed_result::FailedResult;
 
-/// The tables.
+/// A result is stored once; storing it also removes the reason why it was missing.
+const SET_RESULT: &str = "SET #result = :result REMOVE #failure";
+const SET_METRIC: &str = "SET #result = :result, #standing = :standing REMOVE #failure";
+const IF_NO_RESULT: &str = "attribute_exists(submissionId) AND attribute_not_exists(#result)";
+/// The summaries of a challenge only grow and are read consistently. So of two results of originality, the one that
+/// compared with more submissions read them later.
+const IF_FEWER_COMPARED: &str =
+    "attribute_exists(submissionId) AND (attribute_not_exists(#result) OR #result.compared < :compared)";
+const IF_NEW: &str = "attribute_not_exists(submissionId)";
+
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
     client: Client,
@@ -30,20 +39,54 @@ pub(crate) struct Tables {
     summaries: String,
 }
 
-/// A prepared submission, as later judgements see it.
+/// Why a table could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("The submission {id} was not found in the table of submissions. Register it, then redrive the execution.")]
+    RecordMissing { id: SubmissionId },
+    #[error("{0} Correct the record, then redrive the execution.")]
+    RecordInvalid(#[source] RecordError),
+    #[error(
+        "The table {table} could not be read. Check the function's permission to read it, then redrive the execution."
+    )]
+    Read { table: String, source: CallFailed },
+    #[error(
+        "The table {table} could not be written. Check the function's permission to write it, then redrive the execution."
+    )]
+    Write { table: String, source: CallFailed },
+    #[error("The creation date of the submission {id} is out of range. Correct it in the Submission API.")]
+    Created { id: SubmissionId },
+    /// Another execution stored the result, and the record was replaced before it could be read.
+    #[error("The record of the submission {id} was replaced while {attribute} was scored. Redrive the execution.")]
+    ResultMissing { id: SubmissionId, attribute: &'static str },
+    #[error(
+        "The table {table} has an item of the challenge {challenge} that is not valid. Restore the item from the table's backup, then redrive the execution."
+    )]
+    SummaryItem { table: String, challenge: ChallengeId },
+    #[error(
+        "The stored summary of the submission {submission} is not valid: {source}. Restore it from the table's backup, then redrive the execution."
+    )]
+    Summary { submission: String, source: DecodeError },
+}
+
+impl Error {
+    pub(crate) fn result_missing(id: &SubmissionId, result: ResultKind) -> Self {
+        Self::ResultMissing { id: id.clone(), attribute: result.attribute() }
+    }
+}
+
+/// A submission that later ones are compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Prepared {
-    pub(crate) entry: Entry,
-    /// The summary of its predictions, as [`Summary::to_bytes`] writes it.
+pub(crate) struct PreparedSubmission {
+    pub(crate) provenance: Provenance,
+    /// The summary of its predictions, from [`Summary::to_bytes`].
     pub(crate) summary: Vec<u8>,
 }
 
-impl Prepared {
-    pub(crate) fn summary(&self) -> Result<Summary, Failure> {
-        Summary::from_bytes(&self.summary).map_err(|error| {
-            fault(format!("The stored summary of submission {} cannot be read.", self.entry.submission))
-                .caused_by(error)
-        })
+impl PreparedSubmission {
+    pub(crate) fn summary(&self) -> Result<Summary, Error> {
+        Summary::from_bytes(&self.summary)
+            .map_err(|source| Error::Summary { submission: self.provenance.submission.clone(), source })
     }
 }
 
@@ -52,197 +95,183 @@ impl Tables {
         Self { client, submissions, summaries }
     }
 
-    /// The record of a submission that has to be there.
-    pub(crate) async fn record(&self, id: &SubmissionId) -> Result<Record, Failure> {
+    pub(crate) async fn record(&self, id: &SubmissionId) -> Result<Record, Error> {
         match records::read(&self.client, &self.submissions, id).await {
             Ok(Some(record)) => Ok(record),
-            Ok(None) => Err(Failure::new(
-                FailureCode::SubmissionNotFound,
-                format!("The table of submissions has no {id}: register the submission, then redrive."),
-            )),
-            Err(error @ RecordError::Malformed { .. }) => {
-                Err(fault(format!("{error}. Mend the record, then redrive.")))
-            }
-            Err(error @ RecordError::Call(_)) => {
-                Err(fault("The table of submissions cannot be read.").caused_by(error))
-            }
+            Ok(None) => Err(Error::RecordMissing { id: id.clone() }),
+            Err(RecordError::Call { table, source }) => Err(Error::Read { table, source }),
+            Err(invalid @ RecordError::Invalid { .. }) => Err(Error::RecordInvalid(invalid)),
         }
     }
 
-    /// Registers a submission, unless it is registered.
+    /// Registers a submission unless it is registered.
     pub(crate) async fn register(
         &self,
         id: &SubmissionId,
-        round: &Round,
+        challenge: &ChallengeId,
         user: &str,
         created: OffsetDateTime,
-    ) -> Result<(), Failure> {
-        let created = created.to_offset(time::UtcOffset::UTC).format(&Rfc3339);
-        let created = created.map_err(|error| fault("The date of creation cannot be written.").caused_by(error))?;
-        let text = |text: &str| AttributeValue::S(text.to_owned());
+    ) -> Result<(), Error> {
+        let created = created.checked_to_offset(UtcOffset::UTC).and_then(|created| created.format(&Rfc3339).ok());
+        let created = created.ok_or_else(|| Error::Created { id: id.clone() })?;
         let put = self
             .client
             .put_item()
             .table_name(&self.submissions)
             .item("submissionId", text(id.as_str()))
-            .item("round", text(round.as_str()))
+            .item("challengeId", text(challenge.as_str()))
             .item("userId", text(user))
             .item("created", text(&created))
-            .condition_expression("attribute_not_exists(submissionId)");
-        unless_there(put.send().await).map_err(|error| fault("The submission cannot be registered.").caused_by(error))
+            .condition_expression(IF_NEW);
+        put_if_new(&self.submissions, put.send().await)
     }
 
-    /// Adds a submission to its round's summaries, unless it is there.
-    pub(crate) async fn add(&self, prepared: &Prepared) -> Result<(), Failure> {
-        let Entry { submission, user, round, created } = &prepared.entry;
-        let text = |text: &str| AttributeValue::S(text.to_owned());
+    /// Adds a submission to the summaries of its challenge unless it is there.
+    pub(crate) async fn add_summary(&self, prepared: &PreparedSubmission) -> Result<(), Error> {
+        let Provenance { submission, user, challenge, created } = &prepared.provenance;
         let put = self
             .client
             .put_item()
             .table_name(&self.summaries)
-            .item("round", text(round))
+            .item("challengeId", text(challenge))
             .item("submissionId", text(submission))
             .item("userId", text(user))
             .item("createdNanoseconds", AttributeValue::N(created.to_string()))
             .item("summary", AttributeValue::B(Blob::new(prepared.summary.clone())))
-            .condition_expression("attribute_not_exists(submissionId)");
-        unless_there(put.send().await).map_err(|error| fault("The summary cannot be stored.").caused_by(error))
+            .condition_expression(IF_NEW);
+        put_if_new(&self.summaries, put.send().await)
     }
 
-    /// All prepared submissions of a round: every one whose [`add`](Self::add) had returned before.
-    pub(crate) async fn prepared(&self, round: &Round) -> Result<Vec<Prepared>, Failure> {
-        let unreadable = || fault(format!("The summaries of round {round} cannot be read."));
-        let mut pages = self
+    /// All prepared submissions of a challenge, including every one whose [`add_summary`](Self::add_summary) returned
+    /// before.
+    pub(crate) async fn prepared(&self, challenge: &ChallengeId) -> Result<Vec<PreparedSubmission>, Error> {
+        let mut items = self
             .client
             .query()
             .table_name(&self.summaries)
             .consistent_read(true)
-            .key_condition_expression("round = :round")
-            .expression_attribute_values(":round", AttributeValue::S(round.to_string()))
+            .key_condition_expression("challengeId = :challengeId")
+            .expression_attribute_values(":challengeId", text(challenge.as_str()))
             .into_paginator()
             .items()
             .send();
         let mut all = Vec::new();
-        while let Some(item) = pages.next().await {
-            let mut item = item.map_err(|error| unreadable().caused_by(error))?;
-            let mut text = |name: &str| match item.remove(name) {
+        while let Some(item) = items.next().await {
+            let mut item = item.map_err(|error| {
+                let source = CallFailed::new("DynamoDB", "Query", &error);
+                Error::Read { table: self.summaries.clone(), source }
+            })?;
+            let mut take = |name: &str| match item.remove(name) {
                 Some(AttributeValue::S(text) | AttributeValue::N(text)) => Some(text),
                 _ => None,
             };
-            let entry = (|| {
-                Some(Entry {
-                    submission: text("submissionId")?,
-                    user: text("userId")?,
-                    round: round.to_string(),
-                    created: text("createdNanoseconds")?.parse().ok()?,
-                })
-            })();
-            match (entry, item.remove("summary")) {
-                (Some(entry), Some(AttributeValue::B(summary))) => {
-                    all.push(Prepared { entry, summary: summary.into_inner() });
+            let (submission, user) = (take("submissionId"), take("userId"));
+            let created = take("createdNanoseconds").and_then(|number| number.parse().ok());
+            match (submission, user, created, item.remove("summary")) {
+                (Some(submission), Some(user), Some(created), Some(AttributeValue::B(summary))) => {
+                    let provenance = Provenance { submission, user, challenge: challenge.to_string(), created };
+                    all.push(PreparedSubmission { provenance, summary: summary.into_inner() });
                 }
-                _ => return Err(unreadable()),
+                _ => return Err(self.invalid_summary(challenge)),
             }
         }
         Ok(all)
     }
 
-    /// Writes a judgement, unless there is one, and gives the one that stands then.
-    pub(crate) async fn judged(&self, id: &SubmissionId, part: Part, judgement: Value) -> Result<Value, Failure> {
-        let mut set = vec![("#judgement", part.attribute(), judgement.clone())];
-        if let (Part::Metric, Some(standing)) = (part, judgement.get("standing")) {
-            set.push(("#standing", "standing", standing.clone()));
-        }
-        if self.update(id, part, set, "attribute_not_exists(#judgement)", None).await? {
-            return Ok(judgement);
-        }
-        self.record(id).await?.attributes.remove(part.attribute()).ok_or_else(|| {
-            fault(format!("The record of {id} vanished while it was judged: register the submission, then redrive."))
-        })
+    pub(crate) fn invalid_summary(&self, challenge: &ChallengeId) -> Error {
+        Error::SummaryItem { table: self.summaries.clone(), challenge: challenge.clone() }
     }
 
-    /// Writes a judgement of originality, unless there is one that took at least as many submissions into account.
-    ///
-    /// The summaries of a round only grow, and are read consistently, so of two judgements the one that compared with
-    /// more submissions read them later.
-    pub(crate) async fn judged_original(
+    /// Stores a result unless there is one. Returns whether it was stored.
+    pub(crate) async fn store_result(
         &self,
         id: &SubmissionId,
-        compared: usize,
-        judgement: Value,
-    ) -> Result<bool, Failure> {
-        let set = vec![("#judgement", Part::Originality.attribute(), judgement)];
-        let condition = "(attribute_not_exists(#judgement) OR #judgement.compared < :compared)";
-        self.update(id, Part::Originality, set, condition, Some(compared)).await
+        kind: ResultKind,
+        result: &impl Serialize,
+    ) -> Result<bool, Error> {
+        let update = self.update_result(id, kind, result);
+        self.send(update.update_expression(SET_RESULT).condition_expression(IF_NO_RESULT)).await
     }
 
-    async fn update(
-        &self,
-        id: &SubmissionId,
-        part: Part,
-        set: Vec<(&'static str, &'static str, Value)>,
-        condition: &str,
-        compared: Option<usize>,
-    ) -> Result<bool, Failure> {
-        let values: Vec<String> = set.iter().map(|(alias, _, _)| format!("{alias} = :{}", &alias[1..])).collect();
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.submissions)
-            .key("submissionId", AttributeValue::S(id.to_string()))
-            .update_expression(format!("SET {} REMOVE #failure", values.join(", ")))
-            .condition_expression(format!("attribute_exists(submissionId) AND {condition}"))
-            .expression_attribute_names("#failure", part.failure_attribute());
-        for (alias, name, value) in set {
-            update = update
-                .expression_attribute_names(alias, name)
-                .expression_attribute_values(format!(":{}", &alias[1..]), to_attribute(value));
-        }
-        if let Some(compared) = compared {
-            update = update.expression_attribute_values(":compared", AttributeValue::N(compared.to_string()));
-        }
-        self.updated(update.send().await.map(|_| ()), part)
-    }
-
-    /// Writes why a part could not be judged, unless it is.
-    pub(crate) async fn failed(&self, id: &SubmissionId, failed: &Failed) -> Result<(), Failure> {
-        let why = json!({"code": failed.code, "message": failed.message});
+    /// Stores a metric, and the standing by which leaderboards sort, unless there is one. Returns whether it was stored.
+    pub(crate) async fn store_metric(&self, id: &SubmissionId, result: &MetricResult) -> Result<bool, Error> {
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.submissions)
-            .key("submissionId", AttributeValue::S(id.to_string()))
-            .update_expression("SET #failure = :failure")
-            .condition_expression("attribute_exists(submissionId) AND attribute_not_exists(#judgement)")
-            .expression_attribute_names("#failure", failed.part.failure_attribute())
-            .expression_attribute_names("#judgement", failed.part.attribute())
-            .expression_attribute_values(":failure", to_attribute(why));
-        self.updated(update.send().await.map(|_| ()), failed.part).map(|_| ())
+            .update_result(id, ResultKind::Metric, result)
+            .update_expression(SET_METRIC)
+            .condition_expression(IF_NO_RESULT)
+            .expression_attribute_names("#standing", "standing")
+            .expression_attribute_values(":standing", to_attribute(json!(result.standing)));
+        self.send(update).await
     }
 
-    /// Whether a conditional update was made.
-    fn updated(&self, result: Result<(), SdkError<UpdateItemError>>, part: Part) -> Result<bool, Failure> {
-        match result {
-            Ok(()) => Ok(true),
+    /// Stores a result of originality unless there is one that compared with at least as many submissions. Returns
+    /// whether it was stored.
+    pub(crate) async fn store_originality(&self, id: &SubmissionId, result: &OriginalityResult) -> Result<bool, Error> {
+        let update = self
+            .update_result(id, ResultKind::Originality, result)
+            .update_expression(SET_RESULT)
+            .condition_expression(IF_FEWER_COMPARED)
+            .expression_attribute_values(":compared", AttributeValue::N(result.compared.to_string()));
+        self.send(update).await
+    }
+
+    /// Stores why a result is missing, unless it is there.
+    pub(crate) async fn store_failure(&self, id: &SubmissionId, failed: &FailedResult) -> Result<(), Error> {
+        let reason = FailureReason { code: failed.code, message: failed.message.clone() };
+        let update = self
+            .update(id, failed.result)
+            .update_expression("SET #failure = :failure")
+            .condition_expression(IF_NO_RESULT)
+            .expression_attribute_values(":failure", to_attribute(json!(reason)));
+        self.send(update).await?;
+        Ok(())
+    }
+
+    fn update_result(&self, id: &SubmissionId, kind: ResultKind, result: &impl Serialize) -> UpdateItemFluentBuilder {
+        self.update(id, kind).expression_attribute_values(":result", to_attribute(json!(result)))
+    }
+
+    fn update(&self, id: &SubmissionId, kind: ResultKind) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.submissions)
+            .key("submissionId", text(id.as_str()))
+            .expression_attribute_names("#result", kind.attribute())
+            .expression_attribute_names("#failure", kind.failure_attribute())
+    }
+
+    /// Sends a conditional update. Returns whether the condition held.
+    async fn send(&self, update: UpdateItemFluentBuilder) -> Result<bool, Error> {
+        match update.send().await {
+            Ok(_) => Ok(true),
             Err(error)
                 if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
                 Ok(false)
             }
-            Err(error) => {
-                Err(fault(format!("{} cannot be written to {}.", part.attribute(), self.submissions)).caused_by(error))
-            }
+            Err(error) => Err(not_written(&self.submissions, "UpdateItem", &error)),
         }
     }
 }
 
-/// A conditional put that finds what it would write has succeeded.
-fn unless_there<T>(result: Result<T, SdkError<PutItemError>>) -> Result<(), Box<dyn Error + Send + Sync>> {
+/// A conditional put that finds the item has succeeded.
+fn put_if_new<T>(table: &str, result: Result<T, SdkError<PutItemError>>) -> Result<(), Error> {
     match result {
         Ok(_) => Ok(()),
         Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
             Ok(())
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(not_written(table, "PutItem", &error)),
     }
+}
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+fn not_written<E>(table: &str, operation: &'static str, error: &SdkError<E>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    Error::Write { table: table.to_owned(), source: CallFailed::new("DynamoDB", operation, error) }
 }

@@ -1,149 +1,151 @@
-//! The HTTP entrance of scoring, behind a function URL.
+//! The HTTP API of scoring, behind a function URL.
 //!
 //! | request | answer |
 //! |---|---|
 //! | `POST /` with `{"user_id"?, "submission_id", "api_key"}` | 202 `{"submission_id", "execution"}`, the same for the same id |
-//! | `GET /submissions/{id}` | 200, the record |
-//! | `GET /rounds/{round}/leaderboard?by=&limit=&next=` | 200, a page |
+//! | `GET /submissions/{submissionId}` | 200, the record |
+//! | `GET /challenges/{challengeId}/leaderboard?by=&limit=&next=` | 200, a page |
 //!
-//! Reading needs a key in the header `x-api-key`, unless reads are public. Refusals are JSON that says what to do.
+//! Reading needs a key in the header `x-api-key`, unless reads are public.
+//!
+//! This crate promises that a repeated request is harmless, that an error is JSON that says what to do, and that keys are
+//! compared in constant time and never logged. It may not write: it only starts executions.
 
 pub mod body;
+mod error;
 pub mod http;
 mod index;
 mod keys;
 pub mod page;
 mod settings;
 
+use aws_config::SdkConfig;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use body::Body;
-use http::{Refusal, Request, Response};
+use domain::{ChallengeId, SubmissionId};
+pub use error::{HttpError, Outage};
+use http::{Request, Response};
 use keys::CachedKeys;
 pub use keys::Keys;
-use page::Page;
-use serde::Serialize;
+use page::{Leaderboard, Page, RecordView};
+use records::Record;
+use runtime::CallFailed;
 use serde_json::json;
 pub use settings::Settings;
-use shared::records::{self, Record};
-use shared::{Round, SubmissionId};
 
 /// What the function works with.
 pub struct Deps {
-    settings: Settings,
     dynamodb: aws_sdk_dynamodb::Client,
+    submissions_table: String,
     sfn: aws_sdk_sfn::Client,
+    state_machine: String,
     keys: CachedKeys,
+    public_reads: bool,
 }
 
 impl Deps {
-    /// Clients of everything the function talks to. Nothing is sent yet.
+    /// Sends nothing yet.
     #[must_use]
-    pub fn new(
-        settings: Settings,
-        dynamodb: aws_sdk_dynamodb::Client,
-        sfn: aws_sdk_sfn::Client,
-        secrets: aws_sdk_secretsmanager::Client,
-    ) -> Self {
-        let keys = CachedKeys::new(secrets, settings.secret_arn.clone(), settings.key_cache);
-        Self { settings, dynamodb, sfn, keys }
+    pub fn new(settings: Settings, aws: &SdkConfig) -> Self {
+        let secrets = aws_sdk_secretsmanager::Client::new(aws);
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(aws),
+            submissions_table: settings.submissions_table.into(),
+            sfn: aws_sdk_sfn::Client::new(aws),
+            state_machine: settings.state_machine.into(),
+            keys: CachedKeys::new(secrets, settings.secret_arn.into(), settings.key_cache),
+            public_reads: settings.public_reads,
+        }
     }
 }
 
-/// Answers a request.
+/// Answers a request. Errors are answers too, and the platform's are logged.
 pub async fn handle(request: Request, deps: &Deps) -> Response {
-    // On the heap: nested as they are, the futures of three clients are too deep a type for the compiler.
-    let answer = Box::pin(route(&request, deps)).await;
-    let response = answer.unwrap_or_else(Response::from);
+    // On the heap: the futures of AWS calls, nested as they are, exceed the compiler's limit on the depth of types.
+    let response = Box::pin(route(&request, deps)).await.unwrap_or_else(|error| {
+        if let HttpError::Unavailable(_) = error {
+            tracing::error!(path = request.raw_path, causes = error.causes(), "{error}");
+        }
+        error.into()
+    });
     tracing::info!(method = request.method(), path = request.raw_path, status = response.status_code, "answered");
     response
 }
 
-async fn route(request: &Request, deps: &Deps) -> Result<Response, Refusal> {
+async fn route(request: &Request, deps: &Deps) -> Result<Response, HttpError> {
     let path: Vec<&str> = request.raw_path.split('/').filter(|part| !part.is_empty()).collect();
     match path.as_slice() {
         [] => {
-            allow(request, "POST")?;
+            check_method(request, "POST")?;
             submit(request, deps).await
         }
         ["submissions", id] => {
-            allow(request, "GET")?;
-            may_read(request, deps).await?;
-            let id: SubmissionId = id.parse().map_err(|error| malformed("submission_id", &error))?;
-            Ok(Response::json(200, &page::record(&record(&id, deps).await?.attributes)))
+            check_method(request, "GET")?;
+            check_reader(request, deps).await?;
+            let id: SubmissionId = id.parse().map_err(|error| invalid_id("submission_id", &error))?;
+            Ok(Response::json(200, &RecordView::from(record(&id, deps).await?)))
         }
-        ["rounds", round, "leaderboard"] => {
-            allow(request, "GET")?;
-            may_read(request, deps).await?;
-            let round: Round = round.parse().map_err(|error| malformed("round", &error))?;
+        ["challenges", id, "leaderboard"] => {
+            check_method(request, "GET")?;
+            check_reader(request, deps).await?;
+            let challenge: ChallengeId = id.parse().map_err(|error| invalid_id("challenge_id", &error))?;
             let page = Page::read(&request.query_string_parameters)?;
-            let (items, next) = index::read(&deps.dynamodb, &deps.settings.submissions_table, &round, &page).await?;
-            Ok(Response::json(200, &page::leaderboard(&round, page.by, &items, next.as_ref())))
+            let (records, next) = index::read(&deps.dynamodb, &deps.submissions_table, &challenge, &page).await?;
+            Ok(Response::json(200, &Leaderboard::new(challenge, page.by, records, next.as_ref())))
         }
-        _ => Err(Refusal::UnknownPath),
+        _ => Err(HttpError::UnknownPath),
     }
 }
 
-fn allow(request: &Request, method: &'static str) -> Result<(), Refusal> {
-    if request.method() == method { Ok(()) } else { Err(Refusal::WrongMethod { allowed: method }) }
+fn check_method(request: &Request, allowed: &'static str) -> Result<(), HttpError> {
+    if request.method() == allowed { Ok(()) } else { Err(HttpError::WrongMethod { allowed }) }
 }
 
-fn malformed(field: &'static str, error: &dyn std::error::Error) -> Refusal {
-    Refusal::Malformed { field: Some(field), message: format!("{field} is malformed: {error}.") }
+fn invalid_id(field: &'static str, error: &dyn std::error::Error) -> HttpError {
+    HttpError::malformed(field, format!("{field} is not valid: {error}."))
 }
 
-async fn may_read(request: &Request, deps: &Deps) -> Result<(), Refusal> {
-    if deps.settings.public_reads {
+async fn check_reader(request: &Request, deps: &Deps) -> Result<(), HttpError> {
+    if deps.public_reads {
         return Ok(());
     }
-    deps.keys.check(request.headers.get("x-api-key").ok_or(Refusal::WrongKey)?).await
+    deps.keys.check(request.headers.get("x-api-key").ok_or(HttpError::WrongKey)?).await
 }
 
-/// The execution's input: the same bytes for the same submission, so that a repeated start is no other one.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Input<'a> {
-    submission_id: &'a SubmissionId,
-    round: &'a Round,
-}
-
-async fn submit(request: &Request, deps: &Deps) -> Result<Response, Refusal> {
-    let undecodable = || Refusal::Malformed { field: None, message: "The body cannot be decoded.".to_owned() };
-    let Body { user_id, submission_id, api_key } = Body::read(&request.body().ok_or_else(undecodable)?)?;
+async fn submit(request: &Request, deps: &Deps) -> Result<Response, HttpError> {
+    let body = request.body().ok_or_else(|| HttpError::Malformed {
+        field: None,
+        message: "The body is not valid base64. Send it again.".to_owned(),
+    })?;
+    let Body { user_id, submission_id, api_key } = Body::read(&body)?;
     deps.keys.check(&api_key).await?;
     let submission = record(&submission_id, deps).await?.submission;
     if user_id.is_some_and(|user| user != submission.user_id) {
-        let message = "user_id is malformed: the submission is another user's. Leave it out or correct it.".to_owned();
-        return Err(Refusal::Malformed { field: Some("user_id"), message });
+        let message = "user_id is not the participant of this submission. Correct it or leave it out.";
+        return Err(HttpError::malformed("user_id", message));
     }
-    let execution = start(&submission_id, &submission.round, deps).await?;
+    let execution = start(&submission_id, &submission.challenge, deps).await?;
     Ok(Response::json(202, &json!({"submission_id": submission_id, "execution": execution})))
 }
 
-async fn record(id: &SubmissionId, deps: &Deps) -> Result<Record, Refusal> {
-    match records::read(&deps.dynamodb, &deps.settings.submissions_table, id).await {
-        Ok(Some(record)) => Ok(record),
-        Ok(None) => Err(Refusal::UnknownSubmission { id: id.to_string() }),
-        Err(error) => {
-            let error = aws_sdk_dynamodb::error::DisplayErrorContext(&error);
-            tracing::error!(submissionId = %id, %error, "the record cannot be read");
-            Err(Refusal::Unavailable)
-        }
-    }
+async fn record(id: &SubmissionId, deps: &Deps) -> Result<Record, HttpError> {
+    let found = records::read(&deps.dynamodb, &deps.submissions_table, id).await;
+    let found = found.map_err(|error| HttpError::Unavailable(Outage::Record(error)))?;
+    found.ok_or_else(|| HttpError::UnknownSubmission { id: id.to_string() })
 }
 
-/// Starts the submission's execution, or finds it; gives its ARN.
-async fn start(id: &SubmissionId, round: &Round, deps: &Deps) -> Result<String, Refusal> {
-    let (machine, name) = (&deps.settings.state_machine, id.aws_safe());
-    let input = serde_json::to_string(&Input { submission_id: id, round }).unwrap_or_default();
+/// Starts the execution of a submission, or finds it if it was started before. Returns its ARN.
+async fn start(id: &SubmissionId, challenge: &ChallengeId, deps: &Deps) -> Result<String, HttpError> {
+    let (machine, name) = (&deps.state_machine, id.aws_safe());
+    // The same bytes for the same submission, so that starting again is idempotent.
+    let input = json!({"submissionId": id, "challengeId": challenge}).to_string();
     match deps.sfn.start_execution().state_machine_arn(machine).name(name.as_str()).input(input).send().await {
         Ok(execution) => Ok(execution.execution_arn),
         Err(error) if error.as_service_error().is_some_and(StartExecutionError::is_execution_already_exists) => {
             Ok(format!("{}:{}", machine.replace(":stateMachine:", ":execution:"), name.as_str()))
         }
         Err(error) => {
-            let error = aws_sdk_sfn::error::DisplayErrorContext(&error);
-            tracing::error!(submissionId = %id, %error, "the execution cannot be started");
-            Err(Refusal::Unavailable)
+            Err(HttpError::Unavailable(Outage::Execution(CallFailed::new("Step Functions", "StartExecution", &error))))
         }
     }
 }

@@ -1,202 +1,246 @@
-//! Records and leaderboards as they are shown, and the way from one page to the next. Pure.
+//! Records and pages of leaderboards as the HTTP API shows them.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use domain::{ChallengeId, MetricResult, OriginalityResult, SubmissionId};
+use records::{FailureReason, PreparedPredictions, Record, ResultKind, Submission};
+use scoring::Metric;
+use scoring::concordance::Concordance;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Number, Value, json};
-use shared::records::Part;
-use shared::{Round, SubmissionId};
+use serde_json::json;
+use time::OffsetDateTime;
 
-use crate::http::Refusal;
+use crate::error::HttpError;
 
-/// Submissions on a page unless asked otherwise, and at most.
-const PAGE: (i32, i32) = (50, 100);
+/// Submissions on a page unless the query says otherwise.
+const DEFAULT_LIMIT: i32 = 50;
+const MAX_LIMIT: i32 = 100;
+/// Characters of the longest date in a cursor.
+const MAX_DATE_CHARS: usize = 64;
 
-/// What a leaderboard is sorted by.
+/// The order of a leaderboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum By {
-    /// The metric, the best first; submissions without a score are not on it.
+pub enum SortBy {
+    /// Best first. Submissions without a metric are left out.
     Metric,
-    /// The date of creation, the newest first.
+    /// Newest first.
     Created,
 }
 
-/// A page of a leaderboard.
+/// Which page of a leaderboard is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
-    /// What it is sorted by.
-    pub by: By,
-    /// Submissions on it at most.
+    pub by: SortBy,
+    /// The maximum number of submissions, 1 to 100.
     pub limit: i32,
     /// The last submission of the page before.
-    pub after: Option<Place>,
+    pub after: Option<Cursor>,
 }
 
-/// Where a submission stands in an index.
+/// The place of a submission in an index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Place {
-    /// The submission.
+pub struct Cursor {
     pub id: SubmissionId,
-    /// Its standing, as DynamoDB writes numbers, or its date of creation.
+    /// Its standing as DynamoDB writes numbers, or its date of creation.
     pub at: String,
 }
 
-impl Place {
-    /// As text for a URL.
+impl Cursor {
+    /// The cursor as a text for a URL.
     #[must_use]
     pub fn token(&self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(json!(self).to_string())
     }
+
+    fn from_token(token: &str) -> Option<Self> {
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(token).ok()?).ok()
+    }
+
+    fn fits(&self, by: SortBy) -> bool {
+        match by {
+            SortBy::Metric => self.at.parse::<f64>().is_ok_and(f64::is_finite),
+            SortBy::Created => (1..=MAX_DATE_CHARS).contains(&self.at.len()),
+        }
+    }
 }
 
 impl Page {
-    /// Reads `by` (`metric` or `created`), `limit` and `next`, each of which may be absent.
+    /// Reads the optional parameters `by` (`metric` or `created`), `limit` and `next`.
     ///
     /// # Errors
-    /// A refusal that names the parameter.
-    pub fn read(query: &BTreeMap<String, String>) -> Result<Self, Refusal> {
-        let malformed = |field, message: String| Refusal::Malformed { field: Some(field), message };
+    /// An [`HttpError`] that names the parameter.
+    pub fn read(query: &BTreeMap<String, String>) -> Result<Self, HttpError> {
         let by = match query.get("by").map(String::as_str) {
-            None | Some("metric") => By::Metric,
-            Some("created") => By::Created,
-            Some(_) => return Err(malformed("by", "by has to be metric or created.".to_owned())),
+            None | Some("metric") => SortBy::Metric,
+            Some("created") => SortBy::Created,
+            Some(_) => return Err(HttpError::malformed("by", "by must be metric or created.")),
         };
-        let limit = match query.get("limit") {
-            None => PAGE.0,
-            Some(limit) => limit
-                .parse()
-                .ok()
-                .filter(|limit| (1..=PAGE.1).contains(limit))
-                .ok_or_else(|| malformed("limit", format!("limit has to be a number from 1 to {}.", PAGE.1)))?,
-        };
-        let after = query.get("next").map(|token| {
-            let json = BASE64_URL_SAFE_NO_PAD.decode(token).ok();
-            let place: Option<Place> = json.and_then(|json| serde_json::from_slice(&json).ok());
-            let is_at = |place: &Place| match by {
-                By::Metric => place.at.parse::<f64>().is_ok_and(f64::is_finite),
-                By::Created => !place.at.is_empty() && place.at.len() <= 64,
-            };
-            place
-                .filter(is_at)
-                .ok_or_else(|| malformed("next", "next has to be the one of a page that was answered.".to_owned()))
+        let limit = query.get("limit").map(|limit| {
+            let limit = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+            limit.ok_or_else(|| HttpError::malformed("limit", format!("limit must be a number from 1 to {MAX_LIMIT}.")))
         });
-        Ok(Self { by, limit, after: after.transpose()? })
+        let after = query.get("next").map(|token| {
+            let cursor = Cursor::from_token(token).filter(|cursor| cursor.fits(by));
+            cursor.ok_or_else(|| HttpError::malformed("next", "next must be the value of next from the page before."))
+        });
+        Ok(Self { by, limit: limit.transpose()?.unwrap_or(DEFAULT_LIMIT), after: after.transpose()? })
     }
 }
 
-/// A submission's record.
-#[must_use]
-pub fn record(attributes: &Map<String, Value>) -> Value {
-    let mut shown = head(attributes);
-    let mut failures = Map::new();
-    for part in Part::ALL {
-        shown.insert(part.attribute().to_owned(), judgement(attributes, part));
-        if let Some(failure) = attributes.get(part.failure_attribute()) {
-            failures.insert(part.attribute().to_owned(), failure.clone());
+/// A record as `GET /submissions/{submissionId}` shows it. What is not known yet is null.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordView {
+    submission_id: SubmissionId,
+    challenge_id: ChallengeId,
+    user_id: String,
+    #[serde(with = "time::serde::rfc3339")]
+    created: OffsetDateTime,
+    predictions: Option<PreparedPredictions>,
+    originality: Option<OriginalityResult>,
+    concordance: Option<Concordance>,
+    metric: Option<MetricView>,
+    failures: BTreeMap<ResultKind, FailureReason>,
+}
+
+impl From<Record> for RecordView {
+    fn from(record: Record) -> Self {
+        let Submission { submission_id, challenge, user_id, created, .. } = record.submission;
+        Self {
+            submission_id,
+            challenge_id: challenge,
+            user_id,
+            created,
+            predictions: record.predictions,
+            originality: record.scores.originality,
+            concordance: record.scores.concordance,
+            metric: record.scores.metric.map(MetricView::from),
+            failures: record.failures,
         }
     }
-    shown.insert("failures".to_owned(), Value::Object(failures));
-    Value::Object(shown)
 }
 
-/// A page of a leaderboard.
-#[must_use]
-pub fn leaderboard(round: &Round, by: By, items: &[Map<String, Value>], next: Option<&Place>) -> Value {
-    let submissions: Vec<Value> = items.iter().map(row).collect();
-    json!({"round": round, "by": by, "submissions": submissions, "next": next.map(Place::token)})
+/// A metric without its standing, which only serves sorting.
+#[derive(Clone, Debug, Serialize)]
+struct MetricView {
+    name: Metric,
+    score: f64,
 }
 
-fn row(attributes: &Map<String, Value>) -> Value {
-    let mut shown = head(attributes);
-    shown.remove("round");
-    let field = |part: Part, name: &str| attributes.get(part.attribute()).and_then(|value| value.get(name)).cloned();
-    for (name, value) in [
-        ("metric", attributes.get(Part::Metric.attribute()).map(|_| judgement(attributes, Part::Metric))),
-        ("concordant", field(Part::Concordance, "concordant")),
-        ("concordance", field(Part::Concordance, "score").map(fraction)),
-        ("original", field(Part::Originality, "original")),
-    ] {
-        shown.insert(name.to_owned(), value.unwrap_or(Value::Null));
+impl From<MetricResult> for MetricView {
+    fn from(MetricResult { name, score, .. }: MetricResult) -> Self {
+        Self { name, score }
     }
-    Value::Object(shown)
 }
 
-fn head(attributes: &Map<String, Value>) -> Map<String, Value> {
-    let names = [("submission_id", "submissionId"), ("user_id", "userId"), ("round", "round"), ("created", "created")];
-    let value = |attribute| attributes.get(attribute).cloned().unwrap_or(Value::Null);
-    names.into_iter().map(|(name, attribute)| (name.to_owned(), value(attribute))).collect()
+/// A page as `GET /challenges/{challengeId}/leaderboard` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Leaderboard {
+    challenge_id: ChallengeId,
+    by: SortBy,
+    submissions: Vec<Row>,
+    /// The value of `next` for the next page.
+    next: Option<String>,
 }
 
-/// A judgement without what only sorting needs.
-fn judgement(attributes: &Map<String, Value>, part: Part) -> Value {
-    let mut judgement = attributes.get(part.attribute()).cloned().unwrap_or(Value::Null);
-    if let Some(fields) = judgement.as_object_mut() {
-        fields.remove("standing");
+/// A submission on a leaderboard. What is not known yet is null.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    submission_id: SubmissionId,
+    user_id: String,
+    #[serde(with = "time::serde::rfc3339")]
+    created: OffsetDateTime,
+    metric: Option<MetricView>,
+    concordant: Option<bool>,
+    /// The score of concordance.
+    concordance: Option<f64>,
+    original: Option<bool>,
+}
+
+impl Leaderboard {
+    #[must_use]
+    pub fn new(challenge_id: ChallengeId, by: SortBy, records: Vec<Record>, next: Option<&Cursor>) -> Self {
+        let submissions = records.into_iter().map(Row::from).collect();
+        Self { challenge_id, by, submissions, next: next.map(Cursor::token) }
     }
-    judgement
 }
 
-/// DynamoDB gives 1 for 1.0: a score is a fraction also then.
-fn fraction(value: Value) -> Value {
-    value.as_f64().and_then(Number::from_f64).map_or(value, Value::Number)
+impl From<Record> for Row {
+    fn from(record: Record) -> Self {
+        let (submission, scores) = (record.submission, record.scores);
+        Self {
+            submission_id: submission.submission_id,
+            user_id: submission.user_id,
+            created: submission.created,
+            metric: scores.metric.map(MetricView::from),
+            concordant: scores.concordance.as_ref().map(|concordance| concordance.concordant),
+            concordance: scores.concordance.map(|concordance| concordance.score),
+            original: scores.originality.map(|originality| originality.original),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+    use records::to_attribute;
+    use serde_json::Value;
+
     use super::*;
 
     const ID: &str = "_9VOLnz2XYZv8J";
 
-    fn query(pairs: &[(&str, &str)]) -> Result<Page, Refusal> {
+    fn query(pairs: &[(&str, &str)]) -> Result<Page, HttpError> {
         Page::read(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
     #[test]
-    fn a_page_leads_to_the_next() {
-        assert_eq!(query(&[]).unwrap(), Page { by: By::Metric, limit: 50, after: None });
-        let place = Place { id: ID.parse().unwrap(), at: "-0.25".to_owned() };
-        let page = query(&[("limit", "2"), ("next", &place.token())]).unwrap();
-        assert_eq!(page, Page { by: By::Metric, limit: 2, after: Some(place) });
+    fn the_cursor_of_a_page_asks_for_the_next_one() {
+        assert_eq!(query(&[]).unwrap(), Page { by: SortBy::Metric, limit: 50, after: None });
+        let cursor = Cursor { id: ID.parse().unwrap(), at: "-0.25".to_owned() };
+        let page = query(&[("limit", "2"), ("next", &cursor.token())]).unwrap();
+        assert_eq!(page, Page { by: SortBy::Metric, limit: 2, after: Some(cursor) });
     }
 
     #[test]
-    fn a_parameter_that_is_malformed_is_named() {
-        let bad = Place { id: ID.parse().unwrap(), at: "NaN".to_owned() }.token();
+    fn an_invalid_parameter_is_named() {
+        let bad = Cursor { id: ID.parse().unwrap(), at: "NaN".to_owned() }.token();
         for (name, value) in
             [("by", "luck"), ("limit", "0"), ("limit", "101"), ("limit", "many"), ("next", "x"), ("next", bad.as_str())]
         {
-            let Err(Refusal::Malformed { field, .. }) = query(&[(name, value)]) else { panic!("{name}={value}") };
+            let Err(HttpError::Malformed { field, .. }) = query(&[(name, value)]) else { panic!("{name}={value}") };
             assert_eq!(field, Some(name));
         }
     }
 
     #[test]
-    fn what_is_not_known_yet_is_null() {
-        let Value::Object(attributes) = json!({
-            "submissionId": ID, "userId": "u", "round": "r", "created": "2026-01-01T00:00:00Z", "predictionsKey": "p.csv",
-            "predictions": {"rows": 3}, "concordance": {"concordant": true, "score": 0, "regions": []}, "standing": -1,
+    fn a_result_that_is_not_known_yet_is_null() {
+        // The whole numbers are those that DynamoDB returns for 0.0, 1.0 and -1.0.
+        let attributes = json!({
+            "submissionId": ID, "userId": "u", "challengeId": "r", "created": "2026-01-01T00:00:00Z",
+            "predictionsKey": "p.csv", "predictions": {"rows": 3}, "standing": -1,
+            "concordance": {"concordant": true, "score": 0, "regions": []},
             "metric": {"name": "logloss", "score": 1, "standing": -1},
             "originalityFailure": {"code": "ScoringFault", "message": "m"},
-        }) else {
-            panic!("no object")
-        };
+        });
+        let AttributeValue::M(item) = to_attribute(attributes) else { panic!("not an object") };
+        let record = Record::from_item(item).unwrap();
         assert_eq!(
-            record(&attributes),
-            json!({"submission_id": ID, "user_id": "u", "round": "r", "created": "2026-01-01T00:00:00Z",
-                "predictions": {"rows": 3}, "originality": null, "metric": {"name": "logloss", "score": 1},
-                "concordance": {"concordant": true, "score": 0, "regions": []},
+            json!(RecordView::from(record.clone())),
+            json!({"submission_id": ID, "user_id": "u", "challenge_id": "r", "created": "2026-01-01T00:00:00Z",
+                "predictions": {"rows": 3}, "originality": null, "metric": {"name": "logloss", "score": 1.0},
+                "concordance": {"concordant": true, "score": 0.0, "regions": []},
                 "failures": {"originality": {"code": "ScoringFault", "message": "m"}}})
         );
-        let board = leaderboard(&"r".parse().unwrap(), By::Metric, &[attributes], None);
+        let board: Value = json!(Leaderboard::new("r".parse().unwrap(), SortBy::Metric, vec![record], None));
         assert_eq!(
             board,
-            json!({"round": "r", "by": "metric", "next": null, "submissions": [
+            json!({"challenge_id": "r", "by": "metric", "next": null, "submissions": [
                 {"submission_id": ID, "user_id": "u", "created": "2026-01-01T00:00:00Z", "original": null,
-                 "metric": {"name": "logloss", "score": 1}, "concordant": true, "concordance": 0.0}]})
+                 "metric": {"name": "logloss", "score": 1.0}, "concordant": true, "concordance": 0.0}]})
         );
     }
 }

@@ -1,25 +1,26 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use shared::settings::{SettingError, Variables};
+use runtime::settings::{SecretArn, SettingError, StateMachineArn, TableName, Variables};
 
-/// What the function is told by its environment.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `SUBMISSIONS_TABLE`: submissions and their judgements.
-    pub submissions_table: String,
-    /// `SCORING_STATE_MACHINE_ARN`: what judges them.
-    pub state_machine: String,
-    /// `API_KEYS_SECRET_ARN`: the secret whose values are the keys that are accepted.
-    pub secret_arn: String,
-    /// `KEY_CACHE_SECONDS` [300]: how long keys are used before they are read again.
+    /// `SUBMISSIONS_TABLE`: submissions and their results.
+    pub submissions_table: TableName,
+    /// `SCORING_STATE_MACHINE_ARN`: the state machine that scores a submission.
+    pub state_machine: StateMachineArn,
+    /// `API_KEYS_SECRET_ARN`: the secret whose values are the valid API keys.
+    pub secret_arn: SecretArn,
+    /// `KEY_CACHE_SECONDS` (default 300), at least 1: how long keys are cached.
     pub key_cache: Duration,
-    /// `PUBLIC_READS` [false]: whether records and leaderboards are given without a key.
+    /// `PUBLIC_READS` (default false): whether records and leaderboards can be read without a key.
     pub public_reads: bool,
 }
 
 impl Settings {
-    /// Reads the settings; the error names the variable that is missing or malformed.
+    /// # Errors
+    ///
+    /// Names the first variable that is missing or malformed.
     pub fn read(variables: &Variables) -> Result<Self, SettingError> {
         let key_cache = variables.optional::<NonZeroU32>("KEY_CACHE_SECONDS")?.map_or(300, NonZeroU32::get);
         Ok(Self {

@@ -1,32 +1,22 @@
-//! What the failure of a nested execution of scoring means.
+//! Failures of the nested execution that scores a submission.
 
-use serde::Deserialize;
-use shared::FailureCode;
+use domain::{FailureCode, StepError};
 
-use super::{Classification, StepError, own};
+use super::{Classification, own};
 
-/// A failed execution as `startExecution.sync:2` gives it.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Execution {
-    #[serde(default)]
-    error: String,
-    #[serde(default)]
-    cause: String,
-}
-
-/// The execution fails with a failure code as its error's name; anything else is scoring's fault as well.
+/// The nested execution fails with a failure code as its error's name. Any other end is scoring's fault as well.
 pub(super) fn classify(error: &StepError) -> Classification {
-    if let Ok(execution) = serde_json::from_str::<Execution>(&error.cause)
+    // The cause of `startExecution.sync:2` is the execution with its own `Error` and `Cause`.
+    if let Ok(execution) = serde_json::from_str::<StepError>(&error.cause)
         && let Some(code) = FailureCode::from_name(&execution.error)
     {
         return own(code, &execution.cause);
     }
     Classification::new(
         FailureCode::ScoringFault,
-        "The model was trained, but its predictions could not be judged. The operators have been alerted; there is nothing to change in the submission.",
+        "The model was trained, but its predictions could not be scored because of a problem with the platform. The operators have been alerted. You do not need to change the submission.",
     )
-    .detail(format!("{}: {}", error.error, error.cause))
+    .reporting(error)
 }
 
 #[cfg(test)]
@@ -34,16 +24,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_execution_says_itself_what_happened() {
+    fn a_failed_execution_reports_its_own_code_and_message() {
         let error = |cause: &str| StepError { error: "States.TaskFailed".to_owned(), cause: cause.to_owned() };
-        let said = serde_json::json!({
+        let execution = serde_json::json!({
             "ExecutionArn": "arn", "Status": "FAILED", "Error": "ScoringFault",
-            "Cause": r#"{"errorType":"ScoringFault","errorMessage":"There is no truth.csv."}"#,
+            "Cause": r#"{"errorType":"ScoringFault","errorMessage":"truth.csv is missing."}"#,
         });
-        let classification = classify(&error(&said.to_string()));
+        let classification = classify(&error(&execution.to_string()));
         assert_eq!(
             (classification.code, &*classification.message),
-            (FailureCode::ScoringFault, "There is no truth.csv.")
+            (FailureCode::ScoringFault, "truth.csv is missing.")
         );
         let aborted = classify(&error(r#"{"Status":"ABORTED"}"#));
         assert_eq!(aborted.code, FailureCode::ScoringFault);

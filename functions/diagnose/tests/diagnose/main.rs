@@ -1,37 +1,19 @@
-//! The function against recorded answers of CodeBuild, SageMaker and CloudWatch Logs: every request that it makes.
+//! The function against replayed answers of CodeBuild, SageMaker and CloudWatch Logs. Each test checks every request.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
-use aws_smithy_types::body::SdkBody;
-use diagnose::{Answer, Deps, Diagnosed, Request, Settings, handle};
+use diagnose::settings::Settings;
+use diagnose::{Answer, Deps, DiagnoseError, DiagnosisAnswer, Request, handle};
+use domain::{Coded, FailureCode, Fault};
 use serde_json::{Value, json};
-use shared::{FailureCode, Fault};
+use testing::aws::{ReplayEvent, StaticReplayClient, assert_calls_match, call, refusal, replaying};
 
 const ID: &str = "d01c8c8b-2a7f-463f-992b-7bc5423e1dd0";
 const JOB: &str = "d01c8c8b-2a7f-463f-992b-7bc5423e1dd0-1-2";
-const BUILD: &str = "mm-build:0aa";
-
-/// A call by its target and body, and what is answered to it.
-fn call(target: &str, body: &Value, status: u16, answer: &Value) -> ReplayEvent {
-    let (host, version) = match target.split_once('.').unwrap().0 {
-        "CodeBuild_20161006" => ("codebuild.us-east-1", "1.1"),
-        "SageMaker" => ("api.sagemaker.us-east-1", "1.1"),
-        _ => ("logs.us-east-1", "1.1"),
-    };
-    ReplayEvent::new(
-        http::Request::post(format!("https://{host}.amazonaws.com/"))
-            .header("x-amz-target", target)
-            .header("content-type", format!("application/x-amz-json-{version}"))
-            .body(SdkBody::from(body.to_string()))
-            .unwrap(),
-        http::Response::builder().status(status).body(SdkBody::from(answer.to_string())).unwrap(),
-    )
-}
 
 fn builds_listed(ids: &[&str]) -> ReplayEvent {
-    let body = json!({"projectName": "mm-build", "sortOrder": "DESCENDING"});
-    call("CodeBuild_20161006.ListBuildsForProject", &body, 200, &json!({"ids": ids}))
+    let parameters = json!({"projectName": "mm-build", "sortOrder": "DESCENDING"});
+    call("CodeBuild_20161006.ListBuildsForProject", &parameters, 200, &json!({"ids": ids}))
 }
 
 fn builds_read(ids: &[&str], builds: &Value) -> ReplayEvent {
@@ -50,11 +32,17 @@ fn build(id: &str, submission: &str, status: &str, started: f64) -> Value {
             "environmentVariables": [{"name": "IMAGE_REPOSITORY_URI", "value": format!("r.example.org/{submission}")}]}})
 }
 
-fn log_read(stream: &str, lines: &[&str]) -> ReplayEvent {
-    let (group, name) = stream.split_once('|').unwrap();
-    let body = json!({"logGroupName": group, "logStreamName": name, "startFromHead": false, "limit": 1000});
+fn log_read(group: &str, stream: &str, lines: &[&str]) -> ReplayEvent {
+    let parameters = json!({"logGroupName": group, "logStreamName": stream, "startFromHead": false, "limit": 1000});
     let events: Vec<Value> = lines.iter().map(|line| json!({"message": line})).collect();
-    call("Logs_20140328.GetLogEvents", &body, 200, &json!({"events": events}))
+    call("Logs_20140328.GetLogEvents", &parameters, 200, &json!({"events": events}))
+}
+
+fn training_logs_listed(streams: &[&str]) -> ReplayEvent {
+    let parameters = json!({"logGroupName": "/aws/sagemaker/TrainingJobs",
+        "logStreamNamePrefix": format!("{JOB}/algo-1-"), "limit": 1});
+    let streams: Vec<Value> = streams.iter().map(|name| json!({"logStreamName": name})).collect();
+    call("Logs_20140328.DescribeLogStreams", &parameters, 200, &json!({"logStreams": streams}))
 }
 
 fn job_described(status: u16, answer: &Value) -> ReplayEvent {
@@ -65,36 +53,13 @@ fn job_stopped(name: &str, status: u16, answer: &Value) -> ReplayEvent {
     call("SageMaker.StopTrainingJob", &json!({"TrainingJobName": name}), status, answer)
 }
 
-fn refusal(name: &str) -> Value {
-    json!({"__type": name, "message": "as tested"})
-}
-
-async fn answer(event: Value, calls: Vec<ReplayEvent>, more: &[(&str, &str)]) -> Result<Answer, shared::Failure> {
-    let count = calls.len();
+async fn answer(event: Value, calls: Vec<ReplayEvent>, more: &[(&str, &str)]) -> Result<Answer, DiagnoseError> {
     let http = StaticReplayClient::new(calls);
-    let aws = aws_config::SdkConfig::builder()
-        .behavior_version(aws_config::BehaviorVersion::latest())
-        .region(aws_config::Region::new("us-east-1"))
-        .credentials_provider(aws_sdk_codebuild::config::SharedCredentialsProvider::new(
-            aws_sdk_codebuild::config::Credentials::new("id", "secret", None, None, "test"),
-        ))
-        .retry_config(aws_config::retry::RetryConfig::disabled())
-        .http_client(http.clone())
-        .build();
     let settings = [("STACK_NAME", "mm"), ("BUILD_PROJECT", "mm-build")];
     let settings = Settings::read(&settings.iter().chain(more).copied().collect()).unwrap();
     let request: Request = serde_json::from_value(event).unwrap();
-    let answer = handle(request, &Deps::new(settings, &aws)).await;
-    assert_eq!(http.actual_requests().count(), count, "calls are missing");
-    http.assert_requests_match(&[
-        "authorization",
-        "user-agent",
-        "x-amz-user-agent",
-        "x-amz-date",
-        "amz-sdk-request",
-        "amz-sdk-invocation-id",
-        "content-length",
-    ]);
+    let answer = handle(request, &Deps::new(settings, &replaying(&http))).await;
+    assert_calls_match(&http);
     answer
 }
 
@@ -104,47 +69,47 @@ fn failed(step: &str, error: &str, cause: &str) -> Value {
         "failedAt": "2026-01-01T00:00:00Z"})
 }
 
-async fn diagnosed(event: Value, calls: Vec<ReplayEvent>) -> Diagnosed {
+async fn diagnosed(event: Value, calls: Vec<ReplayEvent>) -> DiagnosisAnswer {
     match answer(event, calls, &[("SPOT_FALLBACK_ATTEMPTS", "1")]).await.unwrap() {
-        Answer::Diagnosed(diagnosed) => *diagnosed,
-        Answer::Nothing {} => panic!("there is no diagnosis"),
+        Answer::Diagnosis(diagnosis) => *diagnosis,
+        Answer::Nothing {} => panic!("a diagnosis is missing"),
     }
 }
 
 #[tokio::test]
-async fn a_failed_build_names_the_step_and_leads_to_its_log() {
-    let cause = json!({"Build": {"Id": BUILD, "Arn": "arn:aws:codebuild:us-east-1:123456789012:build/mm-build:0aa",
-        "BuildStatus": "FAILED", "Phases": [{"PhaseType": "BUILD", "PhaseStatus": "FAILED", "Contexts": []}],
-        "Logs": {"GroupName": "/aws/codebuild/mm", "StreamName": "0aa"}}});
+async fn a_failed_build_names_the_dockerfile_step_and_links_to_its_log() {
     let lines = ["STEP 2/2: RUN make", "make: token=abc", "Error: building at STEP \"RUN make\": exit status 2"];
-    let log = log_read("/aws/codebuild/mm|0aa", &lines);
-    let Diagnosed { diagnosis, next } =
-        diagnosed(failed("BuildImage", "States.TaskFailed", &cause.to_string()), vec![log]).await;
+    let log = log_read("/aws/codebuild/mm-build", "0aa1b2c3", &lines);
+    let cause = include_str!("../fixtures/build-cause-failed.json");
+    let DiagnosisAnswer { diagnosis, next } =
+        diagnosed(failed("BuildImage", "States.TaskFailed", cause), vec![log]).await;
     assert_eq!((diagnosis.code, diagnosis.fault, next), (FailureCode::BuildFailed, Fault::Participant, None));
     assert!(diagnosis.message.contains("in the Dockerfile, step 2/2, `RUN make` failed."), "{}", diagnosis.message);
     assert_eq!(diagnosis.detail.as_deref(), Some(lines[2]));
-    assert_eq!(diagnosis.log_tail[1], "make: token=[hidden]");
-    assert!(diagnosis.links.build.unwrap().contains("/123456789012/projects/mm-build/build/mm-build%3A0aa/"));
-    assert!(diagnosis.links.log.unwrap().ends_with("/log-events/0aa"));
+    assert_eq!(diagnosis.log_tail[1], "make: token=[redacted]");
+    assert!(diagnosis.links.build.unwrap().contains("/123456789012/projects/mm-build/build/mm-build%3A0aa1b2c3/"));
+    assert!(diagnosis.links.log.unwrap().ends_with("/log-events/0aa1b2c3"));
 }
 
 #[tokio::test]
-async fn a_build_whose_failure_is_a_sentence_is_asked_itself() {
+async fn a_build_is_looked_up_if_the_cause_is_a_sentence() {
+    let ids = ["mm-build:4dd5e6f7", "mm-build:0aa1b2c3"];
+    let answer: Value = serde_json::from_str(include_str!("../fixtures/batch-get-builds.json")).unwrap();
     let calls = vec![
-        builds_listed(&["mm-build:other", BUILD]),
-        builds_read(
-            &["mm-build:other", BUILD],
-            &json!([build(BUILD, ID, "FAILED", 1.0), build("mm-build:other", "x", "FAILED", 2.0)]),
-        ),
-        log_read("/aws/codebuild/mm|0aa", &["no trace of a step"]),
+        builds_listed(&ids),
+        call("CodeBuild_20161006.BatchGetBuilds", &json!({"ids": ids}), 200, &answer),
+        log_read("/aws/codebuild/mm-build", "0aa1b2c3", &["no trace of a step"]),
     ];
-    let diagnosed = diagnosed(failed("BuildImage", "States.TaskFailed", "The build failed."), calls).await;
-    assert_eq!(diagnosed.diagnosis.code, FailureCode::BuildFailed);
-    assert_eq!(diagnosed.diagnosis.detail.as_deref(), Some("exit status 1"));
+    let answer = diagnosed(failed("BuildImage", "States.TaskFailed", "The build failed."), calls).await;
+    assert_eq!(answer.diagnosis.code, FailureCode::BuildFailed);
+    assert_eq!(
+        answer.diagnosis.detail.as_deref(),
+        Some("Error while executing command: bash build.sh. Reason: exit status 1")
+    );
 }
 
 #[tokio::test]
-async fn a_build_that_nobody_waits_for_is_stopped_and_no_other() {
+async fn an_orphaned_build_is_stopped_and_no_other() {
     let list = ["mm-build:1", "mm-build:2", "mm-build:3"];
     let builds = json!([
         build("mm-build:1", "x", "IN_PROGRESS", 1.0),
@@ -158,115 +123,145 @@ async fn a_build_that_nobody_waits_for_is_stopped_and_no_other() {
             builds_listed(&list),
             builds_read(&list, &builds),
             build_stopped("mm-build:2"),
-            log_read("/aws/codebuild/mm|0aa", &[]),
+            log_read("/aws/codebuild/mm", "0aa", &[]),
         ];
-        let diagnosed = diagnosed(failed("BuildImage", error, ""), calls).await;
-        assert_eq!(diagnosed.diagnosis.code, FailureCode::BuildServiceFault, "{error}");
-        assert_eq!(diagnosed.diagnosis.retry_after_seconds, Some(120));
+        let answer = diagnosed(failed("BuildImage", error, ""), calls).await;
+        assert_eq!(answer.diagnosis.code, FailureCode::BuildServiceFault, "{error}");
+        assert_eq!(answer.diagnosis.retry_after_seconds, Some(120));
     }
 }
 
 #[tokio::test]
-async fn a_job_that_nobody_waits_for_is_stopped() {
+async fn an_orphaned_training_job_is_stopped() {
     for stopped in [job_stopped(JOB, 200, &json!({})), job_stopped(JOB, 400, &refusal("ValidationException"))] {
         let calls = vec![
             job_described(200, &json!({"TrainingJobStatus": "InProgress", "SecondaryStatus": "Training"})),
             stopped,
-            call(
-                "Logs_20140328.DescribeLogStreams",
-                &json!({"logGroupName": "/aws/sagemaker/TrainingJobs",
-                "logStreamNamePrefix": format!("{JOB}/algo-1-"), "limit": 1}),
-                200,
-                &json!({"logStreams": []}),
-            ),
+            training_logs_listed(&[]),
         ];
-        let diagnosed = diagnosed(failed("TrainModel", "States.Timeout", ""), calls).await;
-        assert_eq!(diagnosed.diagnosis.code, FailureCode::TrainingServiceFault);
-        assert!(diagnosed.diagnosis.links.training_job.unwrap().ends_with(&format!("#/jobs/{JOB}")));
+        let answer = diagnosed(failed("TrainModel", "States.Timeout", ""), calls).await;
+        assert_eq!(answer.diagnosis.code, FailureCode::TrainingServiceFault);
+        assert!(answer.diagnosis.links.training_job.unwrap().ends_with(&format!("#/jobs/{JOB}")));
     }
 }
 
 #[tokio::test]
-async fn a_diagnosis_comes_out_although_no_service_answers() {
-    let broken = || job_described(500, &refusal("InternalFailure"));
-    let calls = vec![broken(), job_stopped(JOB, 500, &refusal("InternalFailure"))];
-    let diagnosed = diagnosed(failed("TrainModel", "States.TaskFailed", "An internal error."), calls).await;
-    assert_eq!(diagnosed.diagnosis.code, FailureCode::Internal);
-    assert_eq!(diagnosed.diagnosis.detail.as_deref(), Some("States.TaskFailed: An internal error."));
+async fn a_training_job_that_failed_is_the_participants_fault_with_the_end_of_its_log() {
+    let stream = format!("{JOB}/algo-1-1767225690");
+    let lines = ["epoch 1", "Traceback (most recent call last):", "ValueError: NaN"];
+    let calls = vec![training_logs_listed(&[&stream]), log_read("/aws/sagemaker/TrainingJobs", &stream, &lines)];
+    let cause = include_str!("../fixtures/training-cause-failed.json");
+    let DiagnosisAnswer { diagnosis, next } = diagnosed(failed("TrainModel", "States.TaskFailed", cause), calls).await;
+    assert_eq!((diagnosis.code, diagnosis.fault, next), (FailureCode::TrainingFailed, Fault::Participant, None));
+    assert_eq!(diagnosis.detail.as_deref(), Some("AlgorithmError: , exit code: 1"));
+    assert_eq!(diagnosis.log_tail, lines);
 }
 
 #[tokio::test]
-async fn a_full_quota_or_a_failure_of_ours_asks_nobody() {
+async fn a_training_job_is_looked_up_if_the_cause_is_a_sentence() {
+    let job: Value = serde_json::from_str(include_str!("../fixtures/describe-training-job-failed.json")).unwrap();
+    let calls = vec![job_described(200, &job), training_logs_listed(&[])];
+    let answer = diagnosed(failed("TrainModel", "States.TaskFailed", "The training job failed."), calls).await;
+    assert_eq!(answer.diagnosis.code, FailureCode::TrainingServiceFault);
+    assert_eq!(answer.diagnosis.detail.as_deref(), job["FailureReason"].as_str());
+    assert_eq!(answer.diagnosis.retry_after_seconds, Some(120));
+}
+
+#[tokio::test]
+async fn a_diagnosis_is_made_even_if_no_service_answers() {
+    let calls =
+        vec![job_described(500, &refusal("InternalFailure")), job_stopped(JOB, 500, &refusal("InternalFailure"))];
+    let answer = diagnosed(failed("TrainModel", "States.TaskFailed", "An internal error."), calls).await;
+    assert_eq!(answer.diagnosis.code, FailureCode::Internal);
+    assert_eq!(answer.diagnosis.detail.as_deref(), Some("States.TaskFailed: An internal error."));
+}
+
+#[tokio::test]
+async fn a_full_quota_or_a_failure_with_a_code_needs_no_call() {
     let quota = diagnosed(failed("TrainModel", "SageMaker.ResourceLimitExceededException", "full"), Vec::new()).await;
     assert_eq!((quota.diagnosis.code, quota.diagnosis.retry_after_seconds), (FailureCode::QuotaExceeded, Some(600)));
     assert!(quota.next.unwrap().spot);
-    let ours = diagnosed(failed("FetchSubmission", "ArchiveInvalid", "{}"), Vec::new()).await;
-    assert_eq!(ours.diagnosis.code, FailureCode::ArchiveInvalid);
+    let own = diagnosed(failed("FetchSubmission", "ArchiveInvalid", "{}"), Vec::new()).await;
+    assert_eq!(own.diagnosis.code, FailureCode::ArchiveInvalid);
 }
 
 #[tokio::test]
-async fn a_shortage_of_spot_instances_leads_to_training_on_demand() {
-    let cause =
+async fn a_shortage_of_spot_instances_changes_training_to_on_demand() {
+    let stopped =
         json!({"TrainingJobName": JOB, "TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxWaitTimeExceeded"});
-    let no_log = call(
-        "Logs_20140328.DescribeLogStreams",
-        &json!({"logGroupName": "/aws/sagemaker/TrainingJobs",
-        "logStreamNamePrefix": format!("{JOB}/algo-1-"), "limit": 1}),
-        200,
-        &json!({"logStreams": []}),
-    );
-    let diagnosed = diagnosed(failed("TrainModel", "States.TaskFailed", &cause.to_string()), vec![no_log]).await;
-    assert_eq!(diagnosed.diagnosis.code, FailureCode::CapacityUnavailable);
-    let answer = serde_json::to_value(diagnosed).unwrap();
-    assert_eq!(answer["next"], json!({"capacityRetries": 1, "spot": false, "failingSince": "2026-01-01T00:00:00Z"}));
-    assert_eq!(answer["retryAfterSeconds"], 600);
+    for cause in [include_str!("../fixtures/training-cause-no-capacity.json"), &stopped.to_string()] {
+        let answer = diagnosed(failed("TrainModel", "States.TaskFailed", cause), vec![training_logs_listed(&[])]).await;
+        assert_eq!(answer.diagnosis.code, FailureCode::CapacityUnavailable);
+        let answer = serde_json::to_value(answer).unwrap();
+        let next = json!({"capacityRetries": 1, "spot": false, "failingSince": "2026-01-01T00:00:00Z"});
+        assert_eq!((&answer["next"], &answer["retryAfterSeconds"]), (&next, &json!(600)));
+    }
 }
 
-fn ended() -> Value {
-    json!({"detail-type": "Step Functions Execution Status Change", "detail": {"executionArn": "arn", "status": "ABORTED",
-        "input": json!({"submissionId": ID}).to_string(), "startDate": 1000, "stopDate": 100_000}})
+/// The event of an execution that stopped 3,725.25 seconds after the start of 2026.
+fn execution_ended(status: &str) -> Value {
+    let event = match status {
+        "FAILED" => include_str!("../../../../libraries/domain/tests/fixtures/execution-failed.json"),
+        "TIMED_OUT" => include_str!("../../../../libraries/domain/tests/fixtures/execution-timed-out.json"),
+        _ => include_str!("../../../../libraries/domain/tests/fixtures/execution-aborted.json"),
+    };
+    serde_json::from_str(event).unwrap()
+}
+
+const STARTED: f64 = 1_767_225_600.0;
+
+fn running_jobs() -> Value {
+    json!({"CreationTimeBefore": 1_767_229_326, "NameContains": ID, "StatusEquals": "InProgress"})
 }
 
 fn jobs_listed(names: &[String]) -> ReplayEvent {
-    let body = json!({"CreationTimeBefore": 101, "NameContains": ID, "StatusEquals": "InProgress"});
     let jobs: Vec<Value> = names
         .iter()
         .map(|name| {
-            json!({"TrainingJobName": name, "TrainingJobArn": "arn",
-        "CreationTime": 1.0, "TrainingJobStatus": "InProgress"})
+            json!({"TrainingJobName": name, "TrainingJobArn": "arn", "CreationTime": STARTED,
+                "TrainingJobStatus": "InProgress"})
         })
         .collect();
-    call("SageMaker.ListTrainingJobs", &body, 200, &json!({"TrainingJobSummaries": jobs}))
+    call("SageMaker.ListTrainingJobs", &running_jobs(), 200, &json!({"TrainingJobSummaries": jobs}))
 }
 
 #[tokio::test]
-async fn an_ended_execution_leaves_nothing_running() {
+async fn an_ended_execution_leaves_no_job_running() {
     let list = ["mm-build:1", "mm-build:2"];
-    // The second was started by a redrive since.
-    let builds = json!([build("mm-build:1", ID, "IN_PROGRESS", 99.0), build("mm-build:2", ID, "IN_PROGRESS", 200.0)]);
+    for status in ["FAILED", "TIMED_OUT", "ABORTED"] {
+        // A redrive has started the second build since then.
+        let builds = json!([
+            build("mm-build:1", ID, "IN_PROGRESS", STARTED + 3_725.0),
+            build("mm-build:2", ID, "IN_PROGRESS", STARTED + 4_000.0)
+        ]);
+        let calls = vec![
+            jobs_listed(&[JOB.to_owned(), format!("other-{ID}-0-1")]),
+            job_stopped(JOB, 200, &json!({})),
+            builds_listed(&list),
+            builds_read(&list, &builds),
+            build_stopped("mm-build:1"),
+        ];
+        assert_eq!(answer(execution_ended(status), calls, &[]).await.unwrap(), Answer::Nothing {}, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_fails_if_a_job_could_not_be_stopped() {
     let calls = vec![
-        jobs_listed(&[JOB.to_owned(), format!("other-{ID}-0-1")]),
-        job_stopped(JOB, 200, &json!({})),
-        builds_listed(&list),
-        builds_read(&list, &builds),
-        build_stopped("mm-build:1"),
+        call("SageMaker.ListTrainingJobs", &running_jobs(), 400, &refusal("ThrottlingException")),
+        builds_listed(&[]),
     ];
-    assert_eq!(answer(ended(), calls, &[]).await.unwrap(), Answer::Nothing {});
+    let error = answer(execution_ended("ABORTED"), calls, &[]).await.unwrap_err();
+    assert_eq!(error.code(), FailureCode::Internal);
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "SageMaker ListTrainingJobs failed with ThrottlingException: as tested");
 }
 
 #[tokio::test]
-async fn an_event_is_delivered_again_when_something_could_not_be_stopped() {
-    let body = json!({"CreationTimeBefore": 101, "NameContains": ID, "StatusEquals": "InProgress"});
-    let calls =
-        vec![call("SageMaker.ListTrainingJobs", &body, 400, &refusal("ThrottlingException")), builds_listed(&[])];
-    let failure = answer(ended(), calls, &[]).await.unwrap_err();
-    assert_eq!(failure.code, FailureCode::Internal);
-}
-
-#[tokio::test]
-async fn a_diagnosis_is_raised_by_its_code() {
+async fn a_diagnosis_is_raised_with_its_code() {
     let event = json!({"action": "raise", "submissionId": ID,
         "diagnosis": {"code": "QuotaExceeded", "fault": "platform", "message": "full", "next": {"ignored": 1}}});
-    assert_eq!(answer(event, Vec::new(), &[]).await.unwrap_err().code, FailureCode::QuotaExceeded);
+    let error = answer(event, Vec::new(), &[]).await.unwrap_err();
+    assert_eq!((error.code(), error.to_string().as_str()), (FailureCode::QuotaExceeded, "full"));
     assert_eq!(answer(json!({"action": "resume"}), Vec::new(), &[]).await.unwrap(), Answer::Nothing {});
 }

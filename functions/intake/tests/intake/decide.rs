@@ -2,7 +2,7 @@
 
 use intake::decide::decide_message;
 use intake::settings::Filter;
-use intake::{Decision, NotForUs, Unreadable};
+use intake::{Decision, NotForUs, QuarantineReason};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -126,7 +126,7 @@ fn the_score_is_compared_as_a_number() {
     ] {
         assert_eq!(
             decide_both(&review_with("score", score.clone())),
-            Decision::Quarantine(Unreadable::UnreadableScore),
+            Decision::Quarantine(QuarantineReason::UnreadableScore),
             "{score}"
         );
         let mut other = review_with("score", score);
@@ -138,7 +138,7 @@ fn the_score_is_compared_as_a_number() {
 #[test]
 fn a_match_without_a_usable_submission_is_quarantined() {
     for review in [review_without("submissionId"), review_with("submissionId", Value::Null)] {
-        assert_eq!(decide_both(&review), Decision::Quarantine(Unreadable::SubmissionIdMissing));
+        assert_eq!(decide_both(&review), Decision::Quarantine(QuarantineReason::SubmissionIdMissing));
     }
     for id in [
         json!(""),
@@ -150,7 +150,7 @@ fn a_match_without_a_usable_submission_is_quarantined() {
     ] {
         assert_eq!(
             decide_both(&review_with("submissionId", id.clone())),
-            Decision::Quarantine(Unreadable::SubmissionIdInvalid),
+            Decision::Quarantine(QuarantineReason::SubmissionIdInvalid),
             "{id}"
         );
     }
@@ -166,7 +166,7 @@ fn json_of_another_shape_is_not_for_us() {
 }
 
 #[test]
-fn what_is_no_json_is_quarantined() {
+fn a_value_that_is_not_json_is_quarantined() {
     let cut = review().to_string();
     for message in [
         b"{".as_slice(),
@@ -189,7 +189,7 @@ fn what_is_no_json_is_quarantined() {
     ] {
         assert_eq!(
             decide(message),
-            Decision::Quarantine(Unreadable::NotJson),
+            Decision::Quarantine(QuarantineReason::NotJson),
             "{:?}",
             &message[..message.len().min(20)]
         );
@@ -202,7 +202,7 @@ fn a_byte_order_mark_and_blanks_are_tolerated() {
 }
 
 #[test]
-fn unknown_fields_are_ignored_whatever_they_hold() {
+fn unknown_fields_are_ignored() {
     let depth = 100_000;
     for odd in [
         r#""\ud800""#.to_owned(),
@@ -218,7 +218,7 @@ fn unknown_fields_are_ignored_whatever_they_hold() {
 }
 
 #[test]
-fn of_a_repeated_field_the_last_counts() {
+fn the_last_of_repeated_fields_counts() {
     let review = review().to_string();
     assert_eq!(decide(review.replacen('{', r#"{"score":0,"#, 1)), start());
     assert_eq!(decide(review.replace('}', r#","score":0}"#)), Decision::NotForUs(NotForUs::OtherScore));
@@ -226,7 +226,7 @@ fn of_a_repeated_field_the_last_counts() {
 }
 
 #[test]
-fn only_an_object_is_an_envelope_s_payload() {
+fn only_an_object_counts_as_a_payload() {
     for payload in [json!(null), json!("text"), json!([review()]), json!(7)] {
         assert_eq!(decide(review_with("payload", payload).to_string()), start());
     }
@@ -243,7 +243,7 @@ fn only_an_object_is_an_envelope_s_payload() {
 }
 
 #[test]
-fn the_filter_s_values_are_settings() {
+fn the_filters_values_are_settings() {
     let variables =
         [("RESOURCE", "scan"), ("ORIGINAL_TOPIC", "t"), ("REVIEW_TYPE_ID", "7"), ("REQUIRED_SCORE", "99.5")];
     let others = [
@@ -271,12 +271,12 @@ fn reasons_have_stable_names() {
         NotForUs::OtherOriginalTopic.to_string(),
         NotForUs::OtherType.to_string(),
         NotForUs::OtherScore.to_string(),
-        Unreadable::NotARecord.to_string(),
-        Unreadable::NotBase64.to_string(),
-        Unreadable::NotJson.to_string(),
-        Unreadable::UnreadableScore.to_string(),
-        Unreadable::SubmissionIdMissing.to_string(),
-        Unreadable::SubmissionIdInvalid.to_string(),
+        QuarantineReason::NotARecord.to_string(),
+        QuarantineReason::NotBase64.to_string(),
+        QuarantineReason::NotJson.to_string(),
+        QuarantineReason::UnreadableScore.to_string(),
+        QuarantineReason::SubmissionIdMissing.to_string(),
+        QuarantineReason::SubmissionIdInvalid.to_string(),
     ];
     assert_eq!(
         names.join(" "),
@@ -331,8 +331,8 @@ proptest! {
     }
 
     #[test]
-    fn json_is_never_taken_for_anything_else(value in any_json()) {
-        prop_assert_ne!(decide(value.to_string()), Decision::Quarantine(Unreadable::NotJson));
+    fn valid_json_is_never_quarantined_as_not_json(value in any_json()) {
+        prop_assert_ne!(decide(value.to_string()), Decision::Quarantine(QuarantineReason::NotJson));
     }
 
     #[test]

@@ -3,13 +3,12 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
-use aws_smithy_types::body::SdkBody;
 use intake::clients::Clients;
 use intake::{Deps, Event, IntakeError, Response, Settings, handle};
 use lambda_runtime::tracing::subscriber;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde_json::{Value, json};
+use testing::aws::{ReplayEvent, StaticReplayClient, assert_calls_match, call, put, refusal, replaying};
 
 const STATE_MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:processing";
 const TOPIC: &str = "submission.notification.aggregate";
@@ -31,15 +30,6 @@ fn event(event: &Value) -> LambdaEvent<Event> {
 /// A function with a fixed list of answers, one call at a time and no retries.
 fn deps(calls: Vec<ReplayEvent>, partial_batch_responses: bool) -> (Deps, StaticReplayClient) {
     let http = StaticReplayClient::new(calls);
-    let config = aws_config::SdkConfig::builder()
-        .behavior_version(aws_config::BehaviorVersion::latest())
-        .region(aws_config::Region::new("us-east-1"))
-        .credentials_provider(aws_sdk_sfn::config::SharedCredentialsProvider::new(
-            aws_sdk_sfn::config::Credentials::new("id", "secret", None, None, "test"),
-        ))
-        .retry_config(aws_config::retry::RetryConfig::disabled())
-        .http_client(http.clone())
-        .build();
     let variables = [
         ("STATE_MACHINE_ARN", STATE_MACHINE),
         ("QUARANTINE_BUCKET", "quarantine-bucket"),
@@ -48,20 +38,13 @@ fn deps(calls: Vec<ReplayEvent>, partial_batch_responses: bool) -> (Deps, Static
         ("PARTIAL_BATCH_RESPONSES", if partial_batch_responses { "true" } else { "false" }),
     ];
     let settings = Settings::read(&variables.into_iter().collect()).unwrap();
-    (Deps { settings, clients: Clients::with_config(config) }, http)
+    (Deps { settings, clients: Clients::with_config(replaying(&http)) }, http)
 }
 
-/// The one request that starts a submission's execution, and an answer to it.
+/// The request that starts a submission's execution, and its answer.
 fn start_call(name: &str, input: &str, status: u16, answer: &Value) -> ReplayEvent {
-    let body = json!({"stateMachineArn": STATE_MACHINE, "name": name, "input": input});
-    ReplayEvent::new(
-        http::Request::post("https://states.us-east-1.amazonaws.com/")
-            .header("x-amz-target", "AWSStepFunctions.StartExecution")
-            .header("content-type", "application/x-amz-json-1.0")
-            .body(SdkBody::from(body.to_string()))
-            .unwrap(),
-        http::Response::builder().status(status).body(SdkBody::from(answer.to_string())).unwrap(),
-    )
+    let parameters = json!({"stateMachineArn": STATE_MACHINE, "name": name, "input": input});
+    call("AWSStepFunctions.StartExecution", &parameters, status, answer)
 }
 
 fn uuid_call(status: u16, answer: &Value) -> ReplayEvent {
@@ -77,20 +60,9 @@ fn started() -> Value {
     json!({"executionArn": "arn:aws:states:us-east-1:123456789012:execution:processing:e", "startDate": 4_102_444_800.0})
 }
 
-fn error(name: &str) -> Value {
-    json!({"__type": name, "message": "as tested"})
-}
-
-fn put_call(offset: &str, document: &Value, status: u16) -> ReplayEvent {
-    ReplayEvent::new(
-        http::Request::put(format!(
-            "https://quarantine-bucket.s3.us-east-1.amazonaws.com/quarantine/{TOPIC}/0/{offset}.json?x-id=PutObject"
-        ))
-        .header("content-type", "application/json")
-        .body(SdkBody::from(document.to_string()))
-        .unwrap(),
-        http::Response::builder().status(status).body(SdkBody::empty()).unwrap(),
-    )
+fn put_call(name: &str, document: &Value, status: u16) -> ReplayEvent {
+    let key = format!("quarantine/{TOPIC}/0/{name}.json");
+    put("quarantine-bucket", &key, "application/json", document.to_string(), status)
 }
 
 fn failing(partition: &str, offset: u64) -> Value {
@@ -131,12 +103,12 @@ async fn each_submission_is_started_once_in_the_order_of_partitions() {
     let (deps, http) = deps(vec![uuid_call(200, &started()), nanoid_call(200, &started())], false);
     let response = handle(event(&fixture("msk")), &deps).await.unwrap();
     assert_eq!(answer(&response), json!({"batchItemFailures": []}));
-    http.assert_requests_match(&[]);
+    assert_calls_match(&http);
 }
 
 #[tokio::test]
 async fn a_redelivered_batch_makes_byte_identical_requests_and_succeeds() {
-    let exists = error("ExecutionAlreadyExists");
+    let exists = refusal("ExecutionAlreadyExists");
     let calls = vec![
         uuid_call(200, &started()),
         nanoid_call(200, &started()),
@@ -147,7 +119,7 @@ async fn a_redelivered_batch_makes_byte_identical_requests_and_succeeds() {
     let first = handle(event(&fixture("msk")), &deps).await.unwrap();
     let second = handle(event(&fixture("msk")), &deps).await.unwrap();
     assert_eq!(first, second);
-    http.assert_requests_match(&[]);
+    assert_calls_match(&http);
     let bodies: Vec<_> = http.actual_requests().map(|request| request.body().bytes().unwrap().to_vec()).collect();
     assert_eq!(bodies[..2], bodies[2..]);
 }
@@ -165,28 +137,22 @@ async fn an_execution_that_runs_already_is_a_duplicate() {
     ] {
         let (deps, http) =
             deps(vec![uuid_call(200, &json!({"executionArn": "arn:e", "startDate": start_date}))], false);
-        let config = aws_sdk_sfn::Config::builder()
-            .behavior_version(aws_sdk_sfn::config::BehaviorVersion::latest())
-            .region(aws_sdk_sfn::config::Region::new("us-east-1"))
-            .credentials_provider(aws_sdk_sfn::config::Credentials::new("id", "secret", None, None, "test"))
-            .http_client(http.clone())
-            .build();
-        let client = aws_sdk_sfn::Client::from_conf(config);
+        let client = aws_sdk_sfn::Client::new(&replaying(&http));
         let answer = start(&client, &deps.settings.state_machine, &UUID.parse().unwrap(), began).await.unwrap();
         assert_eq!(answer, expected, "{start_date}");
-        http.assert_requests_match(&[]);
+        assert_calls_match(&http);
     }
 }
 
 #[tokio::test]
-async fn self_managed_kafka_is_read_alike() {
+async fn events_of_self_managed_kafka_are_read_too() {
     let (deps, http) = deps(vec![uuid_call(200, &started())], false);
     assert_eq!(handle(event(&fixture("self-managed")), &deps).await.unwrap(), Response::default());
-    http.assert_requests_match(&[]);
+    assert_calls_match(&http);
 }
 
 #[tokio::test]
-async fn what_is_not_for_us_makes_no_call() {
+async fn records_that_are_not_for_us_make_no_call() {
     let (deps, http) = deps(Vec::new(), false);
     for records in [
         json!({}),
@@ -196,11 +162,11 @@ async fn what_is_not_for_us_makes_no_call() {
         let response = handle(event(&json!({"eventSource": "aws:kafka", "records": records})), &deps).await.unwrap();
         assert_eq!(response, Response::default());
     }
-    http.assert_requests_match(&[]);
+    assert_calls_match(&http);
     assert_eq!(http.actual_requests().count(), 0);
 }
 
-/// The documents that the unreadable records of the fixture `odd` are kept as, by name.
+/// The documents that the unreadable records of the fixture `odd` are quarantined as, by name.
 fn odd_documents() -> Vec<(&'static str, Value)> {
     let records = fixture("odd")["records"][format!("{TOPIC}-0")].take();
     let document = |offset: Option<u64>, timestamp: Option<i64>, reason: &str, value: &Value| {
@@ -225,7 +191,7 @@ fn odd_documents() -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn odd_records_are_put_aside_and_the_batch_goes_on() {
+async fn odd_records_are_quarantined_and_the_batch_goes_on() {
     let run = || {
         let byte_order_mark =
             start_call("x5f39564f4c6e7a3258595a76384a", r#"{"submissionId":"_9VOLnz2XYZv8J"}"#, 200, &started());
@@ -236,7 +202,7 @@ async fn odd_records_are_put_aside_and_the_batch_goes_on() {
     for _ in 0..2 {
         assert_eq!(handle(event(&fixture("odd")), &deps).await.unwrap(), Response::default());
     }
-    http.assert_requests_match(&[]);
+    assert_calls_match(&http);
     let bodies: Vec<_> = http.actual_requests().map(|request| request.body().bytes().unwrap().to_vec()).collect();
     assert_eq!(bodies[..bodies.len() / 2], bodies[bodies.len() / 2..]);
 }
@@ -247,7 +213,7 @@ async fn a_large_value_is_read_like_any_other() {
     large["payload"]["metadata"] = json!({"log": "x".repeat(1 << 20)});
     let (deps, http) = deps(vec![uuid_call(200, &started())], false);
     assert_eq!(handle(event(&batch(&[large])), &deps).await.unwrap(), Response::default());
-    http.assert_requests_match(&[]);
+    assert_calls_match(&http);
 }
 
 #[tokio::test]
@@ -261,16 +227,16 @@ async fn a_failed_start_fails_the_batch_after_everything_else_is_done() {
         (500, "InternalFailure"),
         (503, "ServiceUnavailable"),
     ] {
-        let (deps, http) = deps(vec![uuid_call(status, &error(name)), nanoid_call(200, &started())], false);
+        let (deps, http) = deps(vec![uuid_call(status, &refusal(name)), nanoid_call(200, &started())], false);
         let failure = diagnostic(handle(event(&fixture("msk")), &deps).await.unwrap_err());
         assert_eq!(failure.error_type, "StartExecutionFailed");
         assert!(
-            failure.error_message.starts_with("2 of 6 records could not be handed on")
-                && failure.error_message.contains(&format!("Step Functions answered {name}")),
+            failure.error_message.starts_with("2 of 6 records started nothing")
+                && failure.error_message.contains(&format!("Step Functions StartExecution failed with {name}")),
             "{}",
             failure.error_message
         );
-        http.assert_requests_match(&[]);
+        assert_calls_match(&http);
     }
 }
 
@@ -279,7 +245,11 @@ async fn an_unreachable_service_fails_the_batch() {
     let (deps, _) = deps(Vec::new(), false);
     let failure = diagnostic(handle(event(&fixture("self-managed")), &deps).await.unwrap_err());
     assert_eq!(failure.error_type, "StartExecutionFailed");
-    assert!(failure.error_message.contains("Step Functions answered NoAnswer"), "{}", failure.error_message);
+    assert!(
+        failure.error_message.contains("Step Functions StartExecution failed with NoConnection"),
+        "{}",
+        failure.error_message
+    );
 }
 
 #[tokio::test]
@@ -293,12 +263,12 @@ async fn a_failed_quarantine_fails_the_batch() {
     let failure = diagnostic(handle(event_of(), &whole).await.unwrap_err());
     assert_eq!(failure.error_type, "QuarantineFailed");
     assert!(failure.error_message.starts_with("1 of 2 records could not be quarantined"), "{}", failure.error_message);
-    http.assert_requests_match(&[]);
+    assert_calls_match(&http);
 
     let (partial, http) = deps(calls(), true);
     let response = handle(event_of(), &partial).await.unwrap();
     assert_eq!(answer(&response), json!({"batchItemFailures": [failing(&format!("{TOPIC}-0"), 0)]}));
-    http.assert_requests_match(&[]);
+    assert_calls_match(&http);
 }
 
 fn review_without_submission() -> Value {
@@ -309,11 +279,11 @@ fn review_without_submission() -> Value {
 
 #[tokio::test]
 async fn a_partial_response_names_the_lowest_failed_offset_of_each_partition() {
-    let throttled = error("ThrottlingException");
+    let throttled = refusal("ThrottlingException");
     let (one, http) = deps(vec![uuid_call(400, &throttled), nanoid_call(200, &started())], true);
     let response = handle(event(&fixture("msk")), &one).await.unwrap();
     assert_eq!(answer(&response), json!({"batchItemFailures": [failing(&format!("{TOPIC}-0"), 15)]}));
-    http.assert_requests_match(&[]);
+    assert_calls_match(&http);
 
     let (both, http) = deps(vec![uuid_call(400, &throttled), nanoid_call(400, &throttled)], true);
     let response = handle(event(&fixture("msk")), &both).await.unwrap();
@@ -321,16 +291,16 @@ async fn a_partial_response_names_the_lowest_failed_offset_of_each_partition() {
         answer(&response),
         json!({"batchItemFailures": [failing(&format!("{TOPIC}-0"), 15), failing(&format!("{TOPIC}-1"), 70)]})
     );
-    http.assert_requests_match(&[]);
+    assert_calls_match(&http);
 }
 
 #[tokio::test]
-async fn a_failed_record_without_an_offset_fails_the_batch_even_so() {
+async fn a_failed_record_without_an_offset_fails_the_whole_batch() {
     let mut batch = batch(&[review(UUID)]);
     batch["records"][format!("{TOPIC}-0")][0]["offset"] = Value::Null;
-    let (deps, http) = deps(vec![uuid_call(400, &error("ThrottlingException"))], true);
+    let (deps, http) = deps(vec![uuid_call(400, &refusal("ThrottlingException"))], true);
     assert_eq!(diagnostic(handle(event(&batch), &deps).await.unwrap_err()).error_type, "StartExecutionFailed");
-    http.assert_requests_match(&[]);
+    assert_calls_match(&http);
 }
 
 #[tokio::test]
@@ -359,7 +329,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn each_record_for_us_has_one_log_line_that_says_nothing_of_its_value() {
+async fn each_record_for_us_has_one_log_line_without_its_value() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = subscriber::fmt().json().without_time().with_writer(move || writer.clone()).finish();

@@ -39,7 +39,7 @@ fn with_a_malformed_setting() {
             ["processing", "arn:aws:states:us-east-1:123456789012:execution:processing:a"].as_slice(),
         ),
         ("QUARANTINE_BUCKET", &["ab", "s3://bucket", "Bucket", "bucket/quarantine"]),
-        ("REQUIRED_SCORE", &["clean", "NaN", "inf", "1e999"]),
+        ("REQUIRED_SCORE", &["passed", "NaN", "inf", "1e999"]),
         ("START_CONCURRENCY", &["0", "-1", "101", "ten", "1.5"]),
         ("PARTIAL_BATCH_RESPONSES", &["yes", "1", "True"]),
     ] {

@@ -1,40 +1,39 @@
-//! The function against a server that plays S3, Secrets Manager and the Submission API: every request that it makes.
+//! The function against a server that stands in for S3, Secrets Manager, Step Functions and the Submission API.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../../shared/tests/submission_api/server.rs"]
-#[allow(dead_code, reason = "other tests need more of it")]
-mod server;
-
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use report::{Deps, Request, Settings, handle};
+use domain::outcome::{Outcome, Status};
+use domain::{Coded, FailureCode};
+use report::settings::Settings;
+use report::{Answer, Deps, Request, SweepAnswer, handle};
+use runtime::settings::Variables;
 use serde_json::{Value, json};
-use server::{Reply, Server};
-use shared::FailureCode;
-use shared::outcome::{Outcome, Status};
-use shared::settings::Variables;
+use testing::aws::sending_to;
+use testing::server::{Reply, Server};
 
 const ID: &str = "_9VOLnz2XYZv8J";
 const OUTCOME: &str = "/models/_9VOLnz2XYZv8J/outcome.json";
 const ARTIFACTS: &str = "/submissions/_9VOLnz2XYZv8J/artifacts";
 
-/// What the server keeps.
+const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:mm";
+
+/// The state of the server.
 #[derive(Default)]
-struct Kept {
+struct State {
     outcome: Option<Vec<u8>>,
     artifacts: Vec<String>,
     reviews: Vec<Value>,
-    /// Answers calls of the Submission API with this status instead.
+    /// If set, calls of the Submission API fail with this status.
     broken: Option<u16>,
-    /// The descriptions of the executions that there are.
+    /// The answers of `DescribeExecution`.
     executions: Vec<Value>,
     /// Keys of the objects in the staging bucket.
     staged: Vec<&'static str>,
 }
 
-/// A page of a listing of objects, one object each.
+/// A page of `ListObjectsV2`, with one object each.
 fn listing(staged: &[&str], target: &str) -> String {
     let query = |name: &str| {
         let value = target.split(['?', '&']).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
@@ -52,62 +51,64 @@ fn listing(staged: &[&str], target: &str) -> String {
     format!("<ListBucketResult>{contents}{next}</ListBucketResult>")
 }
 
-async fn world(kept: &Arc<Mutex<Kept>>) -> Server {
-    let kept = Arc::clone(kept);
+async fn world(state: &Arc<Mutex<State>>) -> Server {
+    let state = Arc::clone(state);
     Server::start(move |request, _| {
-        let mut kept = kept.lock().unwrap();
+        let mut state = state.lock().unwrap();
         let (method, target) = request.line.split_once(' ').unwrap();
         let path = target.split('?').next().unwrap();
         let json = |value: &Value| Reply::status(200, value.to_string());
         let written = || serde_json::from_slice::<Value>(&request.body).unwrap();
         match (method, path) {
             ("POST", "/") if request.body.starts_with(b"{\"stateMachineArn\"") => {
-                let asked = written();
-                assert_eq!(asked["stateMachineArn"], "arn:machine");
+                let request = written();
+                assert_eq!(request["stateMachineArn"], MACHINE);
                 // One execution a page.
-                let at: usize = asked["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
-                let more = (at + 1 < kept.executions.len()).then(|| (at + 1).to_string());
-                json(&json!({"executions": kept.executions.get(at).into_iter().collect::<Vec<_>>(), "nextToken": more}))
+                let at: usize = request["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+                let more = (at + 1 < state.executions.len()).then(|| (at + 1).to_string());
+                json(
+                    &json!({"executions": state.executions.get(at).into_iter().collect::<Vec<_>>(), "nextToken": more}),
+                )
             }
             ("POST", "/") if request.body.starts_with(b"{\"executionArn\"") => {
-                let asked = written()["executionArn"].clone();
-                json(kept.executions.iter().find(|execution| execution["executionArn"] == asked).unwrap())
+                let arn = written()["executionArn"].clone();
+                json(state.executions.iter().find(|execution| execution["executionArn"] == arn).unwrap())
             }
-            ("GET", "/staging/") => Reply::status(200, listing(&kept.staged, target)),
+            ("GET", "/staging/") => Reply::status(200, listing(&state.staged, target)),
             ("POST", "/") => json(&json!({"SecretString": r#"{"AUTH0_CLIENT_ID":"me","AUTH0_CLIENT_SECRET":"s"}"#})),
             ("POST", "/token") => json(&json!({"access_token": "t", "expires_in": 3600})),
             ("PUT", OUTCOME) => {
-                kept.outcome = Some(request.body.clone());
+                state.outcome = Some(request.body.clone());
                 Reply::status(200, "")
             }
-            ("GET", OUTCOME) => match &kept.outcome {
+            ("GET", OUTCOME) => match &state.outcome {
                 Some(outcome) => Reply::status(200, outcome),
                 None => Reply::status(404, "<Error><Code>NoSuchKey</Code></Error>"),
             },
-            _ if kept.broken.is_some() => Reply::status(kept.broken.unwrap(), r#"{"message":"no"}"#),
-            ("GET", ARTIFACTS) => json(&json!({"artifacts": kept.artifacts})),
+            _ if state.broken.is_some() => Reply::status(state.broken.unwrap(), r#"{"message":"no"}"#),
+            ("GET", ARTIFACTS) => json(&json!({"artifacts": state.artifacts})),
             ("POST", ARTIFACTS) => {
                 let body = String::from_utf8_lossy(&request.body).into_owned();
                 let name = body.split("filename=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-                kept.artifacts.push(format!("{name}.zip"));
+                state.artifacts.push(format!("{name}.zip"));
                 json(&json!({"artifact": name}))
             }
-            ("GET", "/reviews") => json(&json!(kept.reviews)),
-            ("GET", "/reviewSummations") => json(&json!({"data": kept.reviews, "meta": {}})),
+            ("GET", "/reviews") => json(&json!(state.reviews)),
+            ("GET", "/reviewSummations") => json(&json!({"data": state.reviews, "meta": {}})),
             ("POST", "/reviews" | "/reviewSummations") => {
                 let mut review = written();
                 review["id"] = json!("r1");
-                kept.reviews.push(review.clone());
+                state.reviews.push(review.clone());
                 json(&review)
             }
             ("PATCH", "/reviews/r1" | "/reviewSummations/r1") => {
                 let changes = written();
                 for (key, value) in changes.as_object().unwrap() {
-                    kept.reviews[0][key] = value.clone();
+                    state.reviews[0][key] = value.clone();
                 }
-                json(&kept.reviews[0])
+                json(&state.reviews[0])
             }
-            _ => Reply::status(500, format!("nobody expected {method} {path}")),
+            _ => Reply::status(500, format!("unexpected: {method} {path}")),
         }
     })
     .await
@@ -122,46 +123,26 @@ fn deps(server: &Server, review: &[(&str, &str)]) -> Deps {
     let common = [
         ("OUTPUT_S3_BUCKET", "models"),
         ("STACK_NAME", "mm"),
-        ("STATE_MACHINE_ARN", "arn:machine"),
+        ("STATE_MACHINE_ARN", MACHINE),
         ("STAGING_BUCKET", "staging"),
-        ("AUTH0_SECRET_ARN", "arn:secret"),
+        ("AUTH0_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0"),
         ("SUBMISSION_API_URL", server.url.as_str()),
         ("AUTH0_URL", token.as_str()),
         ("AUTH0_AUDIENCE", "audience"),
     ];
     let settings = Settings::read(&common.iter().chain(review).copied().collect::<Variables>()).unwrap();
-    let s3 = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(Credentials::for_tests())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(&server.url)
-        .force_path_style(true)
-        .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
-        .build();
-    let secrets = aws_sdk_secretsmanager::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(Credentials::for_tests())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(&server.url)
-        .build();
-    let sfn = aws_sdk_sfn::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(Credentials::for_tests())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(&server.url)
-        .retry_config(aws_sdk_sfn::config::retry::RetryConfig::disabled())
-        .build();
-    Deps::new(
-        settings,
-        "us-east-1".to_owned(),
-        aws_sdk_s3::Client::from_conf(s3),
-        aws_sdk_sfn::Client::from_conf(sfn),
-        aws_sdk_secretsmanager::Client::from_conf(secrets),
-    )
+    Deps::new(settings, &sending_to(&server.url))
 }
 
 fn request(value: Value) -> Request {
     serde_json::from_value(value).unwrap()
+}
+
+async fn outcome(request: Request, deps: &Deps) -> Outcome {
+    match handle(request, deps).await.unwrap() {
+        Answer::Outcome(outcome) => *outcome,
+        other => panic!("{other:?} instead of an outcome"),
+    }
 }
 
 fn start() -> Request {
@@ -182,7 +163,7 @@ fn broken_build() -> Value {
            "logTail": ["<b>"]})
 }
 
-/// The lines of the requests, those for secrets and tokens apart, and without what follows a question mark.
+/// The lines of the requests without their query, except those for secrets and tokens.
 fn lines(server: &Server) -> Vec<String> {
     let lines = server.requests().into_iter().map(|request| request.line.split('?').next().unwrap().to_owned());
     lines.filter(|line| line != "POST /" && line != "POST /token").collect()
@@ -190,12 +171,12 @@ fn lines(server: &Server) -> Vec<String> {
 
 #[tokio::test]
 async fn a_submission_has_one_review_from_start_to_outcome() {
-    let kept = Arc::default();
-    let server = world(&kept).await;
+    let state = Arc::default();
+    let server = world(&state).await;
     let deps = deps(&server, &V5);
     handle(start(), &deps).await.unwrap();
     assert_eq!(
-        kept.lock().unwrap().reviews,
+        state.lock().unwrap().reviews,
         [json!({
             "id": "r1", "typeId": "type", "reviewerId": "reviewer", "submissionId": ID, "scoreCardId": 30_001_852,
             "score": 0.0, "status": "queued",
@@ -203,38 +184,38 @@ async fn a_submission_has_one_review_from_start_to_outcome() {
                 "executionUrl": "https://us-east-1.console.aws.amazon.com/states/home?region=us-east-1#/v2/executions/details/arn:e"}},
         })]
     );
-    let outcome: Outcome = serde_json::from_value(handle(finish(&Value::Null), &deps).await.unwrap()).unwrap();
+    let outcome = outcome(finish(&Value::Null), &deps).await;
     assert_eq!((outcome.status, outcome.review.as_deref()), (Status::Completed, Some("r1")));
-    let kept = kept.lock().unwrap();
-    let [review] = kept.reviews.as_slice() else { panic!("{:?}", kept.reviews) };
+    let state = state.lock().unwrap();
+    let [review] = state.reviews.as_slice() else { panic!("{:?}", state.reviews) };
     assert_eq!((&review["status"], &review["score"]), (&json!("completed"), &json!(100.0)));
     assert_eq!(review["reviewedDate"], "2026-01-01T00:02:00Z");
     assert_eq!(review["metadata"]["imageDigest"], "sha256:0");
-    assert_eq!(kept.artifacts, ["outcome-20260101T000200Z.zip", "outcome-20260101T000200Z-internal.zip"]);
-    let stored: Outcome = serde_json::from_slice(kept.outcome.as_ref().unwrap()).unwrap();
+    assert_eq!(state.artifacts, ["outcome-20260101T000200Z.zip", "outcome-20260101T000200Z-internal.zip"]);
+    let stored: Outcome = serde_json::from_slice(state.outcome.as_ref().unwrap()).unwrap();
     assert_eq!(stored, outcome);
 }
 
 #[tokio::test]
 async fn reporting_twice_changes_nothing() {
     for (version, path) in [(&V5[..], "/reviews"), (&V6[..], "/reviewSummations")] {
-        let kept = Arc::default();
-        let server = world(&kept).await;
+        let state = Arc::default();
+        let server = world(&state).await;
         let deps = deps(&server, version);
         let first = handle(finish(&broken_build()), &deps).await.unwrap();
-        let (reviews, calls) = (kept.lock().unwrap().reviews.clone(), lines(&server).len());
+        let (reviews, calls) = (state.lock().unwrap().reviews.clone(), lines(&server).len());
         let second = handle(finish(&broken_build()), &deps).await.unwrap();
         assert_eq!(first, second);
-        assert_eq!(kept.lock().unwrap().reviews, reviews);
+        assert_eq!(state.lock().unwrap().reviews, reviews);
         let put = format!("PUT {OUTCOME}");
         assert_eq!(lines(&server)[calls..], [put.clone(), format!("GET {ARTIFACTS}"), format!("GET {path}"), put]);
     }
 }
 
 #[tokio::test]
-async fn a_score_of_zero_is_left_as_the_queued_review_has_it() {
-    let kept = Arc::default();
-    let server = world(&kept).await;
+async fn a_score_of_0_stays_as_the_queued_review_has_it() {
+    let state = Arc::default();
+    let server = world(&state).await;
     let deps = deps(&server, &V5);
     handle(start(), &deps).await.unwrap();
     handle(finish(&broken_build()), &deps).await.unwrap();
@@ -246,29 +227,29 @@ async fn a_score_of_zero_is_left_as_the_queued_review_has_it() {
 }
 
 #[tokio::test]
-async fn version_6_hears_of_the_outcome_once() {
-    let kept = Arc::default();
-    let server = world(&kept).await;
+async fn version_6_gets_one_summation_with_the_outcome() {
+    let state = Arc::default();
+    let server = world(&state).await;
     let deps = deps(&server, &V6);
     handle(start(), &deps).await.unwrap();
     assert!(lines(&server).is_empty());
     handle(finish(&Value::Null), &deps).await.unwrap();
-    let summation = kept.lock().unwrap().reviews[0].clone();
+    let summation = state.lock().unwrap().reviews[0].clone();
     assert_eq!(summation["aggregateScore"], 100.0);
     assert_eq!((&summation["isPassing"], &summation["isProvisional"]), (&json!(true), &json!(true)));
     handle(finish(&broken_build()), &deps).await.unwrap();
-    assert_eq!(kept.lock().unwrap().reviews[0]["isPassing"], false);
+    assert_eq!(state.lock().unwrap().reviews[0]["isPassing"], false);
     assert_eq!(server.count("POST /reviewSummations"), 1);
 }
 
 #[tokio::test]
-async fn an_outcome_that_cannot_be_sent_is_stored_all_the_same() {
+async fn an_outcome_that_cannot_be_sent_is_stored() {
     for (status, code) in [(503, FailureCode::SubmissionApiUnavailable), (403, FailureCode::SubmissionApiDenied)] {
-        let kept = Arc::new(Mutex::new(Kept { broken: Some(status), ..Kept::default() }));
-        let server = world(&kept).await;
-        let failure = handle(finish(&Value::Null), &deps(&server, &V5)).await.unwrap_err();
-        assert_eq!(failure.code, code);
-        let stored: Outcome = serde_json::from_slice(kept.lock().unwrap().outcome.as_ref().unwrap()).unwrap();
+        let state = Arc::new(Mutex::new(State { broken: Some(status), ..State::default() }));
+        let server = world(&state).await;
+        let error = handle(finish(&Value::Null), &deps(&server, &V5)).await.unwrap_err();
+        assert_eq!(error.code(), code);
+        let stored: Outcome = serde_json::from_slice(state.lock().unwrap().outcome.as_ref().unwrap()).unwrap();
         assert_eq!(stored.review, None);
     }
 }
@@ -281,22 +262,22 @@ fn aborted(execution: &str) -> Request {
 
 #[tokio::test]
 async fn an_aborted_execution_is_reported_once() {
-    let kept = Arc::default();
-    let server = world(&kept).await;
+    let state = Arc::default();
+    let server = world(&state).await;
     let deps = deps(&server, &V5);
     handle(start(), &deps).await.unwrap();
-    let outcome: Outcome = serde_json::from_value(handle(aborted("arn:e"), &deps).await.unwrap()).unwrap();
+    let outcome = outcome(aborted("arn:e"), &deps).await;
     assert_eq!(outcome.status, Status::Failed);
-    assert_eq!(kept.lock().unwrap().reviews[0]["metadata"]["failureCode"], "Internal");
+    assert_eq!(state.lock().unwrap().reviews[0]["metadata"]["failureCode"], "Internal");
     let calls = lines(&server).len();
     handle(aborted("arn:e"), &deps).await.unwrap();
     assert_eq!(lines(&server)[calls..], [format!("GET {OUTCOME}")]);
 }
 
 #[tokio::test]
-async fn an_execution_that_reported_itself_is_left_alone() {
-    let kept = Arc::default();
-    let server = world(&kept).await;
+async fn an_execution_that_reported_itself_is_not_reported_again() {
+    let state = Arc::default();
+    let server = world(&state).await;
     let deps = deps(&server, &V5);
     handle(finish(&broken_build()), &deps).await.unwrap();
     let calls = lines(&server).len();
@@ -305,21 +286,21 @@ async fn an_execution_that_reported_itself_is_left_alone() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_could_not_be_sent_is_sent_as_it_was_when_the_execution_has_ended() {
-    let kept = Arc::new(Mutex::new(Kept { broken: Some(503), ..Kept::default() }));
-    let server = world(&kept).await;
+async fn a_stored_outcome_that_was_not_sent_is_sent_when_the_execution_ends() {
+    let state = Arc::new(Mutex::new(State { broken: Some(503), ..State::default() }));
+    let server = world(&state).await;
     let deps = deps(&server, &V5);
     handle(finish(&broken_build()), &deps).await.unwrap_err();
-    kept.lock().unwrap().broken = None;
-    let outcome: Outcome = serde_json::from_value(handle(aborted("arn:e"), &deps).await.unwrap()).unwrap();
+    state.lock().unwrap().broken = None;
+    let outcome = outcome(aborted("arn:e"), &deps).await;
     assert_eq!((outcome.status, outcome.review.as_deref()), (Status::Rejected, Some("r1")));
-    assert_eq!(kept.lock().unwrap().reviews[0]["metadata"]["failureCode"], "BuildFailed");
+    assert_eq!(state.lock().unwrap().reviews[0]["metadata"]["failureCode"], "BuildFailed");
 }
 
 #[tokio::test]
-async fn without_a_review_type_outcomes_are_stored_only() {
-    let kept = Arc::default();
-    let server = world(&kept).await;
+async fn without_a_review_type_outcomes_are_only_stored() {
+    let state = Arc::default();
+    let server = world(&state).await;
     let deps = deps(&server, &[]);
     handle(start(), &deps).await.unwrap();
     handle(finish(&Value::Null), &deps).await.unwrap();
@@ -329,11 +310,11 @@ async fn without_a_review_type_outcomes_are_stored_only() {
     );
 }
 
-/// An execution that was started two minutes before it ended, `minutes` ago.
+/// An execution that ended `minutes` ago and ran for two minutes.
 fn execution(arn: &str, status: &str, minutes: u32, output: Option<&Value>) -> Value {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let stopped = now - 60 * u64::from(minutes);
-    let mut execution = json!({"executionArn": arn, "stateMachineArn": "arn:machine", "name": arn, "status": status,
+    let mut execution = json!({"executionArn": arn, "stateMachineArn": MACHINE, "name": arn, "status": status,
         "startDate": stopped - 120, "input": json!({"submissionId": ID}).to_string(),
         "output": output.map(ToString::to_string)});
     if status != "RUNNING" {
@@ -342,70 +323,73 @@ fn execution(arn: &str, status: &str, minutes: u32, output: Option<&Value>) -> V
     execution
 }
 
-async fn sweep(deps: &Deps) -> Value {
-    handle(request(json!({"action": "sweep"})), deps).await.unwrap()
+async fn sweep(deps: &Deps) -> SweepAnswer {
+    match handle(request(json!({"action": "sweep"})), deps).await.unwrap() {
+        Answer::Sweep(found) => found,
+        other => panic!("{other:?} instead of a sweep"),
+    }
 }
 
 #[tokio::test]
-async fn a_sweep_reports_what_nobody_reported_and_only_once() {
+async fn a_sweep_reports_each_unreported_execution_once() {
     for status in ["ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"] {
-        let kept = Arc::new(Mutex::new(Kept {
+        let state = Arc::new(Mutex::new(State {
             executions: vec![
                 execution("arn:running", "RUNNING", 600, None),
                 execution("arn:recent", "FAILED", 10, None),
                 execution("arn:e", status, 90, None),
                 execution("arn:long-ago", "FAILED", 3 * 24 * 60, None),
             ],
-            ..Kept::default()
+            ..State::default()
         }));
-        let server = world(&kept).await;
+        let server = world(&state).await;
         let deps = deps(&server, &V5);
-        assert_eq!(sweep(&deps).await, json!({"checked": 1, "unreported": 1, "reported": 1}), "{status}");
-        assert_eq!(kept.lock().unwrap().reviews[0]["metadata"]["private"]["execution"], "arn:e");
-        let reviews = kept.lock().unwrap().reviews.clone();
-        assert_eq!(sweep(&deps).await, json!({"checked": 1, "unreported": 0, "reported": 0}));
-        assert_eq!(kept.lock().unwrap().reviews, reviews);
+        assert_eq!(sweep(&deps).await, SweepAnswer { checked: 1, unreported: 1, reported: 1 }, "{status}");
+        assert_eq!(state.lock().unwrap().reviews[0]["metadata"]["private"]["execution"], "arn:e");
+        let reviews = state.lock().unwrap().reviews.clone();
+        assert_eq!(sweep(&deps).await, SweepAnswer { checked: 1, unreported: 0, reported: 0 });
+        assert_eq!(state.lock().unwrap().reviews, reviews);
     }
 }
 
 #[tokio::test]
-async fn a_sweep_sends_the_outcome_that_an_execution_came_to() {
+async fn a_sweep_sends_the_outcome_in_the_output_of_an_execution() {
     let own = json!({"submissionId": ID, "status": "completed", "attempts": 1, "execution": "arn:e", "seconds": {},
         "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:02:00Z"});
-    let kept = Arc::new(Mutex::new(Kept {
+    let state = Arc::new(Mutex::new(State {
         executions: vec![execution("arn:e", "SUCCEEDED", 90, Some(&own))],
-        ..Kept::default()
+        ..State::default()
     }));
-    let server = world(&kept).await;
-    assert_eq!(sweep(&deps(&server, &V5)).await["reported"], 1);
-    assert_eq!(kept.lock().unwrap().reviews[0]["score"], 100.0);
+    let server = world(&state).await;
+    assert_eq!(sweep(&deps(&server, &V5)).await.reported, 1);
+    assert_eq!(state.lock().unwrap().reviews[0]["score"], 100.0);
 }
 
 #[tokio::test]
-async fn an_execution_that_cannot_be_reported_keeps_no_other_from_it() {
-    let kept = Arc::new(Mutex::new(Kept {
+async fn an_execution_that_cannot_be_reported_does_not_stop_the_sweep() {
+    let state = Arc::new(Mutex::new(State {
         executions: vec![execution("arn:a", "FAILED", 90, None), execution("arn:b", "FAILED", 90, None)],
         broken: Some(503),
-        ..Kept::default()
+        ..State::default()
     }));
-    let server = world(&kept).await;
+    let server = world(&state).await;
     let deps = deps(&server, &V5);
-    assert_eq!(sweep(&deps).await, json!({"checked": 2, "unreported": 2, "reported": 0}));
+    assert_eq!(sweep(&deps).await, SweepAnswer { checked: 2, unreported: 2, reported: 0 });
 }
 
 #[tokio::test]
-async fn a_sweep_counts_what_waits_in_the_staging_bucket_page_by_page() {
-    let kept = Arc::new(Mutex::new(Kept {
+async fn a_sweep_counts_quarantined_objects_page_by_page() {
+    let state = Arc::new(Mutex::new(State {
         staged: vec!["quarantine/t/0/1.json", "quarantine/t/0/2.json", "aws/lambda/x", "submissions/x"],
-        ..Kept::default()
+        ..State::default()
     }));
-    let server = world(&kept).await;
+    let server = world(&state).await;
     sweep(&deps(&server, &[])).await;
     let lists = server.requests().into_iter().filter(|request| request.line.starts_with("GET /staging/")).count();
     assert_eq!(lists, 3);
 }
 
-/// The requests for tokens, secrets and S3 apart: line, and body as JSON where it is.
+/// All requests except those for tokens, secrets and S3: the line, and the body if it is JSON.
 fn api_calls(server: &Server) -> Vec<(String, Value)> {
     let others = ["POST /token", "PUT /models", "GET /models"];
     let requests = server
@@ -420,7 +404,7 @@ fn api_calls(server: &Server) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// What a review of a completed submission says, private parts apart.
+/// The metadata of the review of a completed submission.
 fn metadata_of_completed() -> Value {
     json!({
         "testType": "provisional", "status": "completed", "attempts": 1, "seconds": {"TrainModel": 2.5},
@@ -433,8 +417,8 @@ fn metadata_of_completed() -> Value {
 
 #[tokio::test]
 async fn each_call_of_version_5_has_exactly_these_parameters() {
-    let kept = Arc::default();
-    let server = world(&kept).await;
+    let state = Arc::default();
+    let server = world(&state).await;
     let deps = deps(&server, &V5);
     handle(start(), &deps).await.unwrap();
     handle(finish(&Value::Null), &deps).await.unwrap();
@@ -468,8 +452,8 @@ async fn each_call_of_version_5_has_exactly_these_parameters() {
 
 #[tokio::test]
 async fn each_call_of_version_6_has_exactly_these_parameters() {
-    let kept = Arc::default();
-    let server = world(&kept).await;
+    let state = Arc::default();
+    let server = world(&state).await;
     let deps = deps(&server, &V6);
     handle(finish(&Value::Null), &deps).await.unwrap();
     let summation = json!({"submissionId": ID, "aggregateScore": 100.0, "isPassing": true, "isProvisional": true,
@@ -486,8 +470,8 @@ async fn each_call_of_version_6_has_exactly_these_parameters() {
 #[tokio::test]
 async fn artifacts_are_sent_as_a_file_in_the_versions_field() {
     for (version, field) in [(&V5[..], "artifact"), (&V6[..], "file")] {
-        let kept = Arc::default();
-        let server = world(&kept).await;
+        let state = Arc::default();
+        let server = world(&state).await;
         handle(finish(&Value::Null), &deps(&server, version)).await.unwrap();
         let uploads: Vec<String> = server
             .requests()

@@ -2,17 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../../shared/tests/submission_api/server.rs"]
-#[allow(dead_code, reason = "other tests need more of it")]
-mod server;
 mod world;
 
 use std::fmt::Write as _;
 
-use score::{Deps, Request, handle};
+use domain::{Coded, FailureCode, OriginalityResult};
+use score::{Answer, Deps, Request, ScoreError, handle};
 use scoring::{Limits, Predictions, Regions, Roster, concordance};
 use serde_json::{Value, json};
-use shared::{Failure, FailureCode};
 use world::World;
 
 const A: &str = "aaaaaaaaaaaaaa";
@@ -59,19 +56,19 @@ async fn world() -> World {
     world
 }
 
-async fn run(deps: &Deps, action: &str, id: &str) -> Result<Value, Failure> {
+async fn run(deps: &Deps, action: &str, id: &str) -> Result<Value, ScoreError> {
     run_with(deps, action, id, SETTINGS).await
 }
 
-async fn run_with(deps: &Deps, action: &str, id: &str, settings: &str) -> Result<Value, Failure> {
-    let event = json!({"action": action, "submissionId": id, "round": "r1", "settings": settings});
-    handle(serde_json::from_value::<Request>(event).unwrap(), deps).await
+async fn run_with(deps: &Deps, action: &str, id: &str, settings: &str) -> Result<Value, ScoreError> {
+    let event = json!({"action": action, "submissionId": id, "challengeId": "r1", "settings": settings});
+    Ok(json!(handle(serde_json::from_value::<Request>(event).unwrap(), deps).await?))
 }
 
 const ALL: [&str; 4] = ["prepare", "originality", "concordance", "metric"];
 
 #[tokio::test]
-async fn every_judgement_is_in_the_record_and_repeating_changes_nothing() {
+async fn every_result_is_in_the_record_and_repeating_changes_nothing() {
     let world = world().await;
     let deps = world.deps();
     let mut answers = Vec::new();
@@ -83,11 +80,11 @@ async fn every_judgement_is_in_the_record_and_repeating_changes_nothing() {
         answers[1],
         json!({"original": true, "similar_count": 0, "compared": 0, "offenders": [], "offender_count": 0})
     );
-    // Of n0000 the prediction is 0.25 and the truth 1; of n0003 0.435 and 0.
+    // The prediction for n0000 is 0.25 and its truth 1; for n0003 they are 0.435 and 0.
     let score = f64::midpoint(0.75, 0.435);
     assert_eq!(answers[3], json!({"name": "mae", "score": score, "standing": -score}));
-    for (at, part) in ["predictions", "originality", "concordance", "metric"].into_iter().enumerate() {
-        assert_eq!(world.attribute(A, part), answers[at], "{part}");
+    for (at, name) in ["predictions", "originality", "concordance", "metric"].into_iter().enumerate() {
+        assert_eq!(world.attribute(A, name), answers[at], "{name}");
     }
     assert_eq!(world.attribute(A, "standing"), answers[3]["standing"]);
 
@@ -101,14 +98,14 @@ async fn every_judgement_is_in_the_record_and_repeating_changes_nothing() {
     assert_eq!(world.snapshot(), before);
 }
 
-/// Every order in which two submissions can be prepared and judged.
+/// Every order in which two submissions can be prepared and scored.
 fn orders() -> Vec<[(&'static str, &'static str); 4]> {
     let (a1, a2, b1, b2) = (("prepare", A), ("originality", A), ("prepare", B), ("originality", B));
     vec![[a1, a2, b1, b2], [a1, b1, a2, b2], [a1, b1, b2, a2], [b1, a1, a2, b2], [b1, a1, b2, a2], [b1, b2, a1, a2]]
 }
 
 #[tokio::test]
-async fn of_two_copies_the_earlier_one_is_original_in_whatever_order_they_are_judged() {
+async fn of_two_copies_the_earlier_one_is_original_in_every_order_of_scoring() {
     for order in orders() {
         let world = world().await;
         let deps = world.deps();
@@ -126,7 +123,7 @@ async fn of_two_copies_the_earlier_one_is_original_in_whatever_order_they_are_ju
 }
 
 #[tokio::test]
-async fn copies_by_the_same_user_or_of_the_same_moment() {
+async fn copies_of_the_same_participant_do_not_count_and_equal_times_are_ordered_by_id() {
     let world = world().await;
     world.register(B, "ann", 2);
     let deps = world.deps();
@@ -141,34 +138,36 @@ async fn copies_by_the_same_user_or_of_the_same_moment() {
     for (action, id) in orders()[5] {
         run(&deps, action, id).await.unwrap();
     }
-    // The smaller id is the earlier one.
+    // The smaller id counts as earlier.
     assert_eq!(world.attribute(A, "originality")["original"], true);
     assert_eq!(world.attribute(B, "originality")["original"], false);
 }
 
 #[tokio::test]
-async fn a_judgement_that_saw_less_does_not_replace_one_that_saw_more() {
+async fn a_result_that_compared_less_does_not_replace_one_that_compared_more() {
     let world = world().await;
     let deps = world.deps();
     for (action, id) in [("prepare", B), ("prepare", A), ("originality", A)] {
         run(&deps, action, id).await.unwrap();
     }
-    let judged_again = world.attribute(B, "originality");
-    assert_eq!(judged_again["original"], false);
-    // Another judgement of B reads the round before A is there, and writes after that of A.
-    let late = world.kept.lock().unwrap().summaries.remove(A).unwrap();
-    let newer = world.kept.lock().unwrap().submissions[B].clone();
-    world.kept.lock().unwrap().submissions.get_mut(B).unwrap().as_object_mut().unwrap().remove("originality");
-    world.meanwhile("bbbbbbbbbbbbbb/sorted", move |kept| {
-        kept.summaries.insert(A.to_owned(), late);
-        kept.submissions.insert(B.to_owned(), newer);
+    let rescored = world.attribute(B, "originality");
+    assert_eq!(rescored["original"], false);
+    // Another execution scores B: it reads the summaries before A is there, and writes after the execution of A.
+    let late = world.content.lock().unwrap().summaries.remove(A).unwrap();
+    let newer = world.content.lock().unwrap().submissions[B].clone();
+    world.content.lock().unwrap().submissions.get_mut(B).unwrap().as_object_mut().unwrap().remove("originality");
+    world.meanwhile("bbbbbbbbbbbbbb/sorted", move |content| {
+        content.summaries.insert(A.to_owned(), late);
+        content.submissions.insert(B.to_owned(), newer);
     });
-    assert_eq!(run(&deps, "originality", B).await.unwrap(), judged_again);
-    assert_eq!(world.attribute(B, "originality"), judged_again);
+    // Typed: DynamoDB returns 0 for 0.0.
+    let typed = |result: Value| serde_json::from_value::<OriginalityResult>(result).unwrap();
+    assert_eq!(typed(run(&deps, "originality", B).await.unwrap()), typed(rescored.clone()));
+    assert_eq!(world.attribute(B, "originality"), rescored);
 }
 
 #[tokio::test]
-async fn far_ones_are_decided_without_their_values_and_close_ones_with() {
+async fn values_are_read_of_close_submissions_only() {
     for (shift, reads) in [(0.4, false), (0.26, true)] {
         let world = world().await;
         world.put("scoring/predictions/r1/aaaaaaaaaaaaaa.csv", predictions(shift));
@@ -177,27 +176,48 @@ async fn far_ones_are_decided_without_their_values_and_close_ones_with() {
             run(&deps, "prepare", id).await.unwrap();
         }
         let before = world.server.requests().len();
-        let judged = run(&deps, "originality", B).await.unwrap();
+        let result = run(&deps, "originality", B).await.unwrap();
         let asked =
             world.server.requests()[before..].iter().any(|request| request.line.contains("aaaaaaaaaaaaaa/sorted"));
-        assert_eq!((asked, &judged["compared"]), (reads, &json!(1)), "{shift}");
+        assert_eq!((asked, &result["compared"]), (reads, &json!(1)), "{shift}");
     }
 }
 
 #[tokio::test]
-async fn correlation_is_asked_of_values_by_id() {
+async fn offenders_are_listed_newest_first_although_values_arrive_in_any_order() {
     let world = world().await;
-    // Far by distribution, and a straight line of one another.
+    let deps = world.deps();
+    let copies: Vec<String> = (0..20).map(|nth| format!("copy{nth:010}")).collect();
+    for (nth, id) in copies.iter().enumerate() {
+        // The ids are in another order than the times of creation.
+        world.register(id, &format!("user{nth}"), 10 + u8::try_from(nth * 7 % 20).unwrap());
+        world.put(&format!("scoring/predictions/r1/{id}.csv"), predictions(0.25));
+        run(&deps, "prepare", id).await.unwrap();
+    }
+    world.register(B, "bob", 59);
+    run(&deps, "prepare", B).await.unwrap();
+    let result = run(&deps, "originality", B).await.unwrap();
+    let offenders = result["offenders"].as_array().unwrap();
+    let mut newest_first: Vec<&String> = copies.iter().collect();
+    newest_first.sort_by_key(|id| std::cmp::Reverse(world.attribute(id, "created").to_string()));
+    assert!(offenders.iter().map(|offender| offender["submission"].as_str().unwrap()).eq(newest_first));
+    assert_eq!((&result["compared"], &result["offender_count"]), (&json!(20), &json!(20)));
+}
+
+#[tokio::test]
+async fn correlation_compares_values_by_id() {
+    let world = world().await;
+    // Far apart in distribution, but a linear function of one another.
     world.put("scoring/predictions/r1/aaaaaaaaaaaaaa.csv", predictions(0.4));
     let settings = r#"{"scoring": {"originality": {"max_correlation": 0.95}}}"#;
     let deps = world.deps();
     for (action, id) in orders()[5] {
         run_with(&deps, action, id, settings).await.unwrap();
     }
-    let judged = world.attribute(B, "originality");
-    assert_eq!(judged["original"], false);
-    assert!(judged["offenders"][0]["correlation"].as_f64().unwrap() > 0.999, "{judged}");
-    assert!(judged["offenders"][0]["statistic"].as_f64().unwrap() > 0.1, "{judged}");
+    let result = world.attribute(B, "originality");
+    assert_eq!(result["original"], false);
+    assert!(result["offenders"][0]["correlation"].as_f64().unwrap() > 0.999, "{result}");
+    assert!(result["offenders"][0]["statistic"].as_f64().unwrap() > 0.1, "{result}");
 }
 
 #[tokio::test]
@@ -208,12 +228,12 @@ async fn regions_are_computed_once_and_read_back_by_all() {
     a.unwrap();
     b.unwrap();
     let derived = |world: &World| -> Vec<String> {
-        let kept = world.snapshot();
-        kept.objects.keys().filter(|key| key.contains("/derived/")).cloned().collect()
+        let content = world.snapshot();
+        content.objects.keys().filter(|key| key.contains("/derived/")).cloned().collect()
     };
     let files = derived(&world);
     assert_eq!(files.len(), 2, "{files:?}");
-    // What is stored is what counts, whoever stored it.
+    // The stored file is used, even if it was changed.
     let regions = files.iter().find(|key| key.ends_with("regions.csv")).unwrap();
     let text = String::from_utf8(world.object(regions).unwrap()).unwrap();
     let zeros: String = text
@@ -225,16 +245,16 @@ async fn regions_are_computed_once_and_read_back_by_all() {
         })
         .collect();
     world.put(regions, zeros);
-    let judged = run(&world.deps(), "concordance", A).await.unwrap();
-    assert_eq!(judged["regions"].as_array().unwrap().len(), 1, "{judged}");
-    // Another version of the data has other regions, in another place.
+    let result = run(&world.deps(), "concordance", A).await.unwrap();
+    assert_eq!(result["regions"].as_array().unwrap().len(), 1, "{result}");
+    // Another version of the data has other regions in another folder.
     world.put("scoring/datasets/r1/training.csv", training() + "t101,0.1,0.2,1\n");
     run(&world.deps(), "concordance", B).await.unwrap();
     assert_eq!(derived(&world).len(), 4);
 }
 
 #[tokio::test]
-async fn a_given_region_file_is_honoured_to_the_last_bit() {
+async fn a_given_region_file_is_used_to_the_last_bit() {
     let world = world().await;
     let roster = Roster::read(tournament().as_bytes(), &Limits::data()).unwrap();
     let mut given = "id,region\n".to_owned();
@@ -245,51 +265,52 @@ async fn a_given_region_file_is_honoured_to_the_last_bit() {
     let settings = r#"{"scoring": {"regions": "regions.csv", "concordance_threshold": 0.3}}"#;
     let deps = world.deps();
     run_with(&deps, "prepare", A, settings).await.unwrap();
-    let judged = run_with(&deps, "concordance", A, settings).await.unwrap();
+    let result = run_with(&deps, "concordance", A, settings).await.unwrap();
     let regions = Regions::read(given.as_bytes(), &roster, &Limits::data()).unwrap();
     let values = Predictions::read(predictions(0.25).as_bytes(), &roster, &Limits::predictions()).unwrap();
-    let expected = concordance::judge(values.values(), &roster, &regions, 0.3).unwrap();
-    assert_eq!(judged, json!(expected));
+    let expected = concordance::score(values.values(), &roster, &regions, 0.3).unwrap();
+    assert_eq!(result, json!(expected));
     assert_eq!(world.attribute(A, "concordance")["score"].as_f64().map(f64::to_bits), Some(expected.score.to_bits()));
 }
 
 #[tokio::test]
-async fn what_is_wrong_has_a_code_that_says_whose_fault_it_is() {
+async fn every_error_has_the_code_of_whose_fault_it_is() {
     let world = world().await;
     let deps = world.deps();
-    let code = async |id, settings| run_with(&deps, "prepare", id, settings).await.unwrap_err();
-    assert_eq!(code("cccccccccccccc", SETTINGS).await.code, FailureCode::SubmissionNotFound);
-    assert!(code(A, "{}").await.message.contains("no \"scoring\""));
-    let missing = code(A, r#"{"scoring": {"dataset": "other"}}"#).await;
-    assert!(missing.code == FailureCode::ScoringFault && missing.message.contains("datasets/other/tournament.csv"));
+    let error = async |id, settings| run_with(&deps, "prepare", id, settings).await.unwrap_err();
+    assert_eq!(error("cccccccccccccc", SETTINGS).await.code(), FailureCode::SubmissionNotFound);
+    assert!(error(A, "{}").await.to_string().contains("no \"scoring\""));
+    let missing = error(A, r#"{"scoring": {"dataset": "other"}}"#).await;
+    assert_eq!(missing.code(), FailureCode::ScoringFault);
+    assert!(missing.to_string().starts_with("s3://scoring/datasets/other/tournament.csv was not found."), "{missing}");
     world.put("scoring/predictions/r1/bbbbbbbbbbbbbb.csv", "id,probability\nn0000,0.5\n");
-    let invalid = code(B, SETTINGS).await;
-    assert_eq!(invalid.code, FailureCode::PredictionsInvalid);
-    assert!(invalid.message.contains("299 missing: n0001"), "{}", invalid.message);
-    world.kept.lock().unwrap().objects.remove("scoring/predictions/r1/bbbbbbbbbbbbbb.csv");
-    assert_eq!(code(B, SETTINGS).await.code, FailureCode::PredictionsMissing);
-    world.kept.lock().unwrap().submissions.get_mut(B).unwrap()["predictionsKey"] =
+    let invalid = error(B, SETTINGS).await;
+    assert_eq!(invalid.code(), FailureCode::PredictionsInvalid);
+    assert!(invalid.to_string().contains("299 missing: n0001"), "{invalid}");
+    world.content.lock().unwrap().objects.remove("scoring/predictions/r1/bbbbbbbbbbbbbb.csv");
+    assert_eq!(error(B, SETTINGS).await.code(), FailureCode::PredictionsMissing);
+    world.content.lock().unwrap().submissions.get_mut(B).unwrap()["predictionsKey"] =
         json!({"S": "datasets/r1/truth.csv"});
-    assert!(code(B, SETTINGS).await.message.contains("has to begin with predictions/"));
+    assert!(error(B, SETTINGS).await.to_string().contains("must start with predictions/"));
     let unprepared = run(&deps, "originality", B).await.unwrap_err();
-    assert_eq!(unprepared.code, FailureCode::ScoringFault);
+    assert_eq!(unprepared.code(), FailureCode::ScoringFault);
     assert!(world.snapshot().summaries.is_empty());
 }
 
 #[tokio::test]
-async fn a_failure_is_in_the_record_until_the_part_is_judged() {
+async fn a_failure_is_in_the_record_until_the_result_is_stored() {
     let world = world().await;
     let deps = world.deps();
-    let fail = |part: &str| {
+    let fail = |result: &str| {
         let error =
             json!({"Error": "ScoringFault", "Cause": r#"{"errorType":"ScoringFault","errorMessage":"try again"}"#});
-        let event = json!({"action": "fail", "submissionId": A, "part": part, "error": error});
+        let event = json!({"action": "fail", "submissionId": A, "result": result, "error": error});
         serde_json::from_value::<Request>(event).unwrap()
     };
-    let failed = handle(fail("concordance"), &deps).await.unwrap();
+    let failed = json!(handle(fail("concordance"), &deps).await.unwrap());
     assert_eq!(
         failed,
-        json!({"part": "concordance", "code": "ScoringFault", "fault": "platform", "message": "try again"})
+        json!({"result": "concordance", "code": "ScoringFault", "fault": "platform", "message": "try again"})
     );
     assert_eq!(world.attribute(A, "concordanceFailure"), json!({"code": "ScoringFault", "message": "try again"}));
     run(&deps, "prepare", A).await.unwrap();
@@ -301,21 +322,22 @@ async fn a_failure_is_in_the_record_until_the_part_is_judged() {
     let raise = |redriven: bool| {
         serde_json::from_value::<Request>(json!({"action": "raise", "failure": failed, "redriven": redriven})).unwrap()
     };
-    assert_eq!(handle(raise(true), &deps).await.unwrap(), Value::Null);
-    assert_eq!(handle(raise(false), &deps).await.unwrap_err().code, FailureCode::ScoringFault);
+    assert_eq!(json!(handle(raise(true), &deps).await.unwrap()), Value::Null);
+    let raised = handle(raise(false), &deps).await.unwrap_err();
+    assert_eq!((raised.code(), raised.to_string().as_str()), (FailureCode::ScoringFault, "try again"));
 }
 
 #[tokio::test]
-async fn predictions_come_out_of_a_training_jobs_output() {
+async fn predictions_are_taken_from_a_training_jobs_output() {
     let world = world().await;
     let deps = world.deps();
     let id = "cccccccccccccc";
     let event = json!({
-        "action": "extract", "submissionId": id, "round": "r1", "userId": "22", "created": "2026-01-01T02:00:03+02:00",
+        "action": "extract", "submissionId": id, "challengeId": "r1", "userId": "22", "created": "2026-01-01T02:00:03+02:00",
         "modelUri": "s3://models/c/x-0-1/output/model.tar.gz",
     });
     let extract = || serde_json::from_value::<Request>(event.clone()).unwrap();
-    assert_eq!(handle(extract(), &deps).await.unwrap_err().code, FailureCode::PredictionsMissing);
+    assert_eq!(handle(extract(), &deps).await.unwrap_err().code(), FailureCode::PredictionsMissing);
     let csv = predictions(0.1);
     let mut header = tar::Header::new_ustar();
     header.set_size(csv.len() as u64);
@@ -335,18 +357,18 @@ async fn predictions_come_out_of_a_training_jobs_output() {
 }
 
 #[tokio::test]
-async fn a_challenges_settings_are_checked_and_passed_on() {
+async fn the_settings_of_a_challenge_are_checked_and_passed_on() {
     let world = world().await;
     let deps = world.deps();
-    let configure = async |settings: Value| {
+    let configure = async |settings: Value| -> Result<Answer, ScoreError> {
         let event = json!({"action": "configure", "settings": settings});
         handle(serde_json::from_value::<Request>(event).unwrap(), &deps).await
     };
-    assert_eq!(configure(Value::Null).await.unwrap(), json!({"training": {}, "isScored": false}));
+    assert_eq!(json!(configure(Value::Null).await.unwrap()), json!({"training": {}, "isScored": false}));
     let settings = r#"{"training": {"instance_type": "ml.c5.xlarge"}, "scoring": {}}"#;
     let expected = json!({"training": {"instanceType": "ml.c5.xlarge"}, "isScored": true});
-    assert_eq!(configure(json!(settings)).await.unwrap(), expected);
-    let failure = configure(json!(r#"{"training": {"instance_type": "ml.p4d.24xlarge"}}"#)).await.unwrap_err();
-    assert_eq!(failure.code, FailureCode::ScoringFault);
-    assert!(failure.message.contains("expected one of ml.m5.large, ml.c5.xlarge"), "{}", failure.message);
+    assert_eq!(json!(configure(json!(settings)).await.unwrap()), expected);
+    let error = configure(json!(r#"{"training": {"instance_type": "ml.p4d.24xlarge"}}"#)).await.unwrap_err();
+    assert_eq!(error.code(), FailureCode::ScoringFault);
+    assert!(error.to_string().contains("expected one of ml.m5.large, ml.c5.xlarge"), "{error}");
 }

@@ -1,66 +1,65 @@
-//! A server that plays S3 and DynamoDB, as far as the function uses them.
+//! A server that plays those parts of S3 and DynamoDB that the function uses.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
+use runtime::settings::Variables;
 use score::{Deps, Settings};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use shared::settings::Variables;
+use testing::aws::sending_to;
+use testing::server::{Reply, Request, Server};
 
-use crate::server::{Reply, Request, Server};
-
-/// What the services keep.
+/// The content of the services.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Kept {
+pub(crate) struct Content {
     /// Objects by `bucket/key`.
     pub(crate) objects: BTreeMap<String, Vec<u8>>,
-    /// Items of the table of submissions, by id, as DynamoDB writes them.
+    /// Items of the table of submissions by id, in DynamoDB's JSON.
     pub(crate) submissions: BTreeMap<String, Value>,
-    /// Items of the table of summaries, by id.
+    /// Items of the table of summaries by id.
     pub(crate) summaries: BTreeMap<String, Value>,
 }
 
-/// What happens while the function waits: once, when it asks for what this names.
-type Meanwhile = Option<(&'static str, Box<dyn FnOnce(&mut Kept) + Send>)>;
+/// A change of the content at the first request that contains this text, before it is answered.
+type Meanwhile = Option<(&'static str, Box<dyn FnOnce(&mut Content) + Send>)>;
 
 /// The services, and the function's clients of them.
 pub(crate) struct World {
-    pub(crate) kept: Arc<Mutex<Kept>>,
+    pub(crate) content: Arc<Mutex<Content>>,
     meanwhile: Arc<Mutex<Meanwhile>>,
     pub(crate) server: Server,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let kept: Arc<Mutex<Kept>> = Arc::default();
+        let content: Arc<Mutex<Content>> = Arc::default();
         let meanwhile: Arc<Mutex<Meanwhile>> = Arc::default();
-        let (shared, happens) = (Arc::clone(&kept), Arc::clone(&meanwhile));
+        let (shared, happens) = (Arc::clone(&content), Arc::clone(&meanwhile));
         let server = Server::start(move |request, _| {
-            let mut kept = shared.lock().unwrap();
+            let mut content = shared.lock().unwrap();
             if let Some((_, change)) = happens.lock().unwrap().take_if(|(at, _)| request.line.contains(*at)) {
-                change(&mut kept);
+                change(&mut content);
             }
             match request.header("x-amz-target") {
                 Some(target) => {
                     let operation = target.rsplit_once('.').unwrap().1.to_owned();
-                    kept.dynamodb(&operation, &serde_json::from_slice(&request.body).unwrap())
+                    content.dynamodb(&operation, &serde_json::from_slice(&request.body).unwrap())
                 }
-                None => kept.s3(request),
+                None => content.s3(request),
             }
         })
         .await;
-        Self { kept, meanwhile, server }
+        Self { content, meanwhile, server }
     }
 
-    /// Changes what is kept when the function asks for what this names.
-    pub(crate) fn meanwhile(&self, at: &'static str, change: impl FnOnce(&mut Kept) + Send + 'static) {
+    /// Changes the content at the first request that contains this text, before it is answered.
+    pub(crate) fn meanwhile(&self, at: &'static str, change: impl FnOnce(&mut Content) + Send + 'static) {
         *self.meanwhile.lock().unwrap() = Some((at, Box::new(change)));
     }
 
-    /// The function as a new instance of it starts, without anything in memory.
+    /// A new instance of the function, with nothing in memory.
     pub(crate) fn deps(&self) -> Deps {
         let variables: Variables = [
             ("STACK_NAME", "mm"),
@@ -72,51 +71,33 @@ impl World {
         ]
         .into_iter()
         .collect();
-        let s3 = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .credentials_provider(Credentials::for_tests())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(&self.server.url)
-            .force_path_style(true)
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .build();
-        let dynamodb = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .credentials_provider(Credentials::for_tests())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(&self.server.url)
-            .build();
-        Deps::new(
-            Settings::read(&variables).unwrap(),
-            aws_sdk_s3::Client::from_conf(s3),
-            aws_sdk_dynamodb::Client::from_conf(dynamodb),
-        )
+        Deps::new(Settings::read(&variables).unwrap(), &sending_to(&self.server.url))
     }
 
     pub(crate) fn put(&self, key: &str, body: impl AsRef<[u8]>) {
-        self.kept.lock().unwrap().objects.insert(key.to_owned(), body.as_ref().to_vec());
+        self.content.lock().unwrap().objects.insert(key.to_owned(), body.as_ref().to_vec());
     }
 
     pub(crate) fn object(&self, key: &str) -> Option<Vec<u8>> {
-        self.kept.lock().unwrap().objects.get(key).cloned()
+        self.content.lock().unwrap().objects.get(key).cloned()
     }
 
     /// Registers a submission that was created this many seconds after midnight.
     pub(crate) fn register(&self, id: &str, user: &str, second: u8) {
         let item = json!({
-            "submissionId": {"S": id}, "round": {"S": "r1"}, "userId": {"S": user},
+            "submissionId": {"S": id}, "challengeId": {"S": "r1"}, "userId": {"S": user},
             "created": {"S": format!("2026-01-01T00:00:{second:02}Z")},
         });
-        self.kept.lock().unwrap().submissions.insert(id.to_owned(), item);
+        self.content.lock().unwrap().submissions.insert(id.to_owned(), item);
     }
 
-    /// An attribute of a submission, in plain JSON.
+    /// An attribute of a submission in plain JSON.
     pub(crate) fn attribute(&self, id: &str, name: &str) -> Value {
-        self.kept.lock().unwrap().submissions[id].get(name).map_or(Value::Null, plain)
+        self.content.lock().unwrap().submissions[id].get(name).map_or(Value::Null, plain)
     }
 
-    pub(crate) fn snapshot(&self) -> Kept {
-        self.kept.lock().unwrap().clone()
+    pub(crate) fn snapshot(&self) -> Content {
+        self.content.lock().unwrap().clone()
     }
 }
 
@@ -143,7 +124,7 @@ fn refused(error: &str) -> Reply {
     Reply::status(400, json!({"__type": format!("com.amazonaws.dynamodb#{error}"), "message": "no"}).to_string())
 }
 
-impl Kept {
+impl Content {
     fn s3(&mut self, request: &Request) -> Reply {
         let (method, target) = request.line.split_once(' ').unwrap();
         let key = target.split('?').next().unwrap().trim_start_matches('/').to_owned();
@@ -165,7 +146,7 @@ impl Kept {
                 Some(wanted) if wanted != tagged => reply(412, &[], b"<Error><Code>PreconditionFailed</Code></Error>"),
                 _ => reply(200, &[("ETag", tagged)], body),
             },
-            _ => panic!("nobody expected {}", request.line),
+            _ => panic!("unexpected: {}", request.line),
         }
     }
 
@@ -173,7 +154,7 @@ impl Kept {
         let table = match input["TableName"].as_str().unwrap() {
             "submissions" => &mut self.submissions,
             "summaries" => &mut self.summaries,
-            other => panic!("nobody expected the table {other}"),
+            other => panic!("unexpected table {other}"),
         };
         let ok = |answer: Value| Reply::status(200, answer.to_string());
         match operation {
@@ -193,17 +174,17 @@ impl Kept {
             }
             "Query" => {
                 assert_eq!(input["ConsistentRead"], true);
-                assert_eq!(input["KeyConditionExpression"], "round = :round");
-                let round = &input["ExpressionAttributeValues"][":round"];
-                // Two to a page.
+                assert_eq!(input["KeyConditionExpression"], "challengeId = :challengeId");
+                let challenge = &input["ExpressionAttributeValues"][":challengeId"];
+                // Two items on a page.
                 let after = input["ExclusiveStartKey"]["submissionId"]["S"].as_str();
-                let mut items = table
-                    .iter()
-                    .filter(|(id, item)| &item["round"] == round && after.is_none_or(|after| id.as_str() > after));
+                let mut items = table.iter().filter(|(id, item)| {
+                    &item["challengeId"] == challenge && after.is_none_or(|after| id.as_str() > after)
+                });
                 let page: Vec<_> = items.by_ref().take(2).collect();
                 let mut answer = json!({"Items": page.iter().map(|(_, item)| item).collect::<Vec<_>>()});
                 if items.next().is_some() {
-                    answer["LastEvaluatedKey"] = json!({"round": round, "submissionId": {"S": page[1].0}});
+                    answer["LastEvaluatedKey"] = json!({"challengeId": challenge, "submissionId": {"S": page[1].0}});
                 }
                 ok(answer)
             }
@@ -217,24 +198,24 @@ impl Kept {
                     None => refused("ConditionalCheckFailedException"),
                 }
             }
-            _ => panic!("nobody expected {operation}"),
+            _ => panic!("unexpected operation {operation}"),
         }
     }
 }
 
-/// Whether the condition of an update holds for an item that exists.
+/// Whether the condition of an update holds for an existing item.
 fn holds(input: &Value, item: &Value) -> bool {
     let condition = input["ConditionExpression"].as_str().unwrap();
     let condition = condition.strip_prefix("attribute_exists(submissionId) AND ").unwrap();
-    let judgement = &item[input["ExpressionAttributeNames"]["#judgement"].as_str().unwrap()];
+    let result = &item[input["ExpressionAttributeNames"]["#result"].as_str().unwrap()];
     match condition {
-        "attribute_not_exists(#judgement)" => judgement.is_null(),
-        "(attribute_not_exists(#judgement) OR #judgement.compared < :compared)" => {
+        "attribute_not_exists(#result)" => result.is_null(),
+        "(attribute_not_exists(#result) OR #result.compared < :compared)" => {
             let number = |value: &Value| value["N"].as_str().unwrap().parse::<u64>().unwrap();
-            judgement.is_null()
-                || number(&judgement["M"]["compared"]) < number(&input["ExpressionAttributeValues"][":compared"])
+            result.is_null()
+                || number(&result["M"]["compared"]) < number(&input["ExpressionAttributeValues"][":compared"])
         }
-        other => panic!("nobody expected the condition {other}"),
+        other => panic!("unexpected condition {other}"),
     }
 }
 

@@ -1,64 +1,30 @@
-//! The function against AWS clients that replay answers: every request that it makes.
+//! The function against replayed answers of AWS. Every call that it makes is checked.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
-use aws_smithy_types::body::SdkBody;
+use runtime::settings::Variables;
 use serde_json::{Value, json};
-use shared::settings::Variables;
 use submit::http::{Request, Response};
 use submit::{Deps, Settings, handle};
+use testing::aws::{ReplayEvent, StaticReplayClient, calls, refusal, replaying};
 
 const ID: &str = "_9VOLnz2XYZv8J";
 const SAFE_ID: &str = "x5f39564f4c6e7a3258595a76384a";
+const KEYS: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mm/api-keys";
 const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:mm-scoring";
 const KEY: &str = "a key of some length";
 
 /// Answers in the order in which they are given: a status and a body.
 fn replay(answers: &[(u16, Value)]) -> StaticReplayClient {
-    let event = |(status, body): &(u16, Value)| {
-        let response = HttpResponse::new((*status).try_into().unwrap(), SdkBody::from(body.to_string()));
-        ReplayEvent::new(HttpRequest::new(SdkBody::empty()), response)
-    };
+    let event = |(status, body): &(u16, Value)| -> ReplayEvent { testing::aws::answer(*status, &[], body.to_string()) };
     StaticReplayClient::new(answers.iter().map(event).collect())
 }
 
 fn deps(http: &StaticReplayClient, more: &[(&str, &str)]) -> Deps {
-    let common = [
-        ("SUBMISSIONS_TABLE", "submissions"),
-        ("SCORING_STATE_MACHINE_ARN", MACHINE),
-        ("API_KEYS_SECRET_ARN", "arn:keys"),
-    ];
+    let common =
+        [("SUBMISSIONS_TABLE", "submissions"), ("SCORING_STATE_MACHINE_ARN", MACHINE), ("API_KEYS_SECRET_ARN", KEYS)];
     let settings = Settings::read(&common.iter().chain(more).copied().collect::<Variables>()).unwrap();
-    macro_rules! client {
-        ($service:ident) => {
-            $service::Client::from_conf(
-                $service::Config::builder()
-                    .behavior_version(BehaviorVersion::latest())
-                    .credentials_provider(Credentials::for_tests())
-                    .region(Region::new("us-east-1"))
-                    .retry_config(RetryConfig::disabled())
-                    .http_client(http.clone())
-                    .build(),
-            )
-        };
-    }
-    Deps::new(settings, client!(aws_sdk_dynamodb), client!(aws_sdk_sfn), client!(aws_sdk_secretsmanager))
-}
-
-/// Every call so far: its operation and its parameters.
-fn calls(http: &StaticReplayClient) -> Vec<(String, Value)> {
-    let call = |request: &HttpRequest| {
-        let target = request.headers().get("x-amz-target").unwrap();
-        (
-            target.rsplit_once('.').unwrap().1.to_owned(),
-            serde_json::from_slice(request.body().bytes().unwrap()).unwrap(),
-        )
-    };
-    http.actual_requests().map(call).collect()
+    Deps::new(settings, &replaying(http))
 }
 
 fn names(http: &StaticReplayClient) -> Vec<String> {
@@ -71,9 +37,13 @@ fn secret() -> (u16, Value) {
 
 fn found() -> (u16, Value) {
     let text = |text: &str| json!({"S": text});
-    let item = json!({"submissionId": text(ID), "round": text("r1"), "userId": text("u1"),
-        "created": text("2026-01-01T00:00:00Z"), "concordance": {"M": {"score": {"N": "0.05"}}}});
+    let item = json!({"submissionId": text(ID), "challengeId": text("r1"), "userId": text("u1"),
+        "created": text("2026-01-01T00:00:00Z"), "concordance": {"M": {"concordant": {"BOOL": true}, "score": {"N": "0.05"}, "regions": {"L": []}}}});
     (200, json!({"Item": item}))
+}
+
+fn get_item() -> Value {
+    json!({"TableName": "submissions", "Key": {"submissionId": {"S": ID}}, "ConsistentRead": true})
 }
 
 fn started() -> (u16, Value) {
@@ -81,7 +51,7 @@ fn started() -> (u16, Value) {
 }
 
 fn error(kind: &str) -> (u16, Value) {
-    (400, json!({"__type": kind, "message": "no"}))
+    (400, refusal(kind))
 }
 
 fn request(method: &str, path: &str, key: Option<&str>, body: &str) -> Request {
@@ -107,22 +77,19 @@ async fn a_request_starts_the_execution_of_its_submission() {
     let body = json!({"submission_id": ID, "api_key": KEY, "user_id": "u1"});
     let response = handle(post(&body), &deps(&http, &[])).await;
     assert_eq!(answer(&response), (202, json!({"submission_id": ID, "execution": "arn:execution"})));
-    let calls = calls(&http);
-    assert_eq!(calls[1].1["ConsistentRead"], true);
-    let input = json!({"submissionId": ID, "round": "r1"}).to_string();
-    let (name, start) = &calls[2];
+    let input = json!({"submissionId": ID, "challengeId": "r1"}).to_string();
     assert_eq!(
-        (name.as_str(), &start["name"], &start["stateMachineArn"]),
-        ("StartExecution", &json!(SAFE_ID), &json!(MACHINE))
-    );
-    assert_eq!(
-        serde_json::from_str::<Value>(start["input"].as_str().unwrap()).unwrap(),
-        serde_json::from_str::<Value>(&input).unwrap()
+        calls(&http),
+        [
+            ("GetSecretValue".to_owned(), json!({"SecretId": KEYS})),
+            ("GetItem".to_owned(), get_item()),
+            ("StartExecution".to_owned(), json!({"name": SAFE_ID, "stateMachineArn": MACHINE, "input": input})),
+        ]
     );
 }
 
 #[tokio::test]
-async fn the_same_submission_is_the_same_execution() {
+async fn submitting_again_returns_the_same_execution() {
     let http = replay(&[secret(), found(), error("ExecutionAlreadyExists")]);
     let response = handle(post(&json!({"submission_id": ID, "api_key": KEY})), &deps(&http, &[])).await;
     let execution = format!("arn:aws:states:us-east-1:123456789012:execution:mm-scoring:{SAFE_ID}");
@@ -130,7 +97,7 @@ async fn the_same_submission_is_the_same_execution() {
 }
 
 #[tokio::test]
-async fn nothing_is_looked_up_for_a_request_that_is_malformed_and_nothing_but_keys_for_a_wrong_one() {
+async fn a_malformed_request_calls_nothing_and_a_wrong_key_reads_the_keys_once() {
     let http = replay(&[]);
     let response = handle(post(&json!({"submission_id": "../x", "api_key": KEY})), &deps(&http, &[])).await;
     assert_eq!((response.status_code, names(&http).len()), (400, 0));
@@ -155,7 +122,7 @@ async fn keys_are_read_once_and_each_of_them_is_accepted() {
 }
 
 #[tokio::test]
-async fn an_unknown_submission_or_one_of_another_user_is_not_started() {
+async fn an_unknown_submission_or_one_of_another_participant_is_not_started() {
     let http = replay(&[secret(), (200, json!({})), found()]);
     let deps = deps(&http, &[]);
     let (status, body) = answer(&handle(post(&json!({"submission_id": ID, "api_key": KEY})), &deps).await);
@@ -167,7 +134,7 @@ async fn an_unknown_submission_or_one_of_another_user_is_not_started() {
 }
 
 #[tokio::test]
-async fn a_service_that_does_not_answer_is_no_ones_mistake() {
+async fn a_failing_service_is_answered_with_503_and_a_time_to_retry() {
     for answers in [
         vec![error("ResourceNotFoundException")],
         vec![(200, json!({"SecretString": "{}"}))],
@@ -192,18 +159,48 @@ async fn reading_needs_a_key_unless_reads_are_public() {
 
 #[tokio::test]
 async fn a_leaderboard_is_a_query_of_its_index() {
-    let key = json!({"submissionId": {"S": ID}, "round": {"S": "r1"}, "standing": {"N": "-0.5"}});
+    let key = json!({"submissionId": {"S": ID}, "challengeId": {"S": "r1"}, "standing": {"N": "-0.5"}});
     let page = (200, json!({"Items": [found().1["Item"]], "LastEvaluatedKey": key}));
     let http = replay(&[secret(), page.clone(), page]);
     let deps = deps(&http, &[]);
-    let mut next = request("GET", "/rounds/r1/leaderboard", Some(KEY), "");
+    let mut next = request("GET", "/challenges/r1/leaderboard", Some(KEY), "");
     let (status, board) = answer(&handle(next.clone(), &deps).await);
     assert_eq!((status, &board["submissions"][0]["submission_id"]), (200, &json!(ID)));
     next.query_string_parameters.insert("next".to_owned(), board["next"].as_str().unwrap().to_owned());
     assert_eq!(handle(next, &deps).await.status_code, 200);
-    let calls = calls(&http);
-    let (first, second) = (&calls[1].1, &calls[2].1);
-    assert_eq!((&first["IndexName"], &first["ScanIndexForward"]), (&json!("round-standing"), &json!(false)));
-    assert_eq!((&first["Limit"], &first["ExclusiveStartKey"]), (&json!(1), &Value::Null));
-    assert_eq!(second["ExclusiveStartKey"], key);
+    let first = json!({
+        "TableName": "submissions", "IndexName": "challenge-standing", "ScanIndexForward": false, "Limit": 1,
+        "KeyConditionExpression": "challengeId = :challengeId",
+        "ExpressionAttributeValues": {":challengeId": {"S": "r1"}},
+    });
+    let mut second = first.clone();
+    second["ExclusiveStartKey"] = key;
+    assert_eq!(calls(&http)[1..], [("Query".to_owned(), first), ("Query".to_owned(), second)]);
+}
+
+#[tokio::test]
+async fn an_invalid_record_is_left_out_of_the_leaderboard() {
+    let mut invalid = found().1["Item"].clone();
+    invalid["created"] = json!({"S": "yesterday"});
+    let http = replay(&[(200, json!({"Items": [invalid, found().1["Item"]]}))]);
+    let request = request("GET", "/challenges/r1/leaderboard", None, "");
+    let (status, board) = answer(&handle(request, &deps(&http, &[("PUBLIC_READS", "true")])).await);
+    assert_eq!((status, board["submissions"].as_array().unwrap().len()), (200, 1));
+}
+
+#[tokio::test]
+async fn an_invalid_path_is_named() {
+    let http = replay(&[]);
+    let deps = deps(&http, &[("PUBLIC_READS", "true")]);
+    for (method, path, status, field) in [
+        ("GET", "/submissions/.", 400, json!("submission_id")),
+        ("GET", "/challenges/a%20b/leaderboard", 400, json!("challenge_id")),
+        ("GET", "/rounds/r1/leaderboard", 404, Value::Null),
+        ("GET", "/", 405, Value::Null),
+        ("POST", "/submissions/x", 405, Value::Null),
+    ] {
+        let (found, body) = answer(&handle(request(method, path, None, ""), &deps).await);
+        assert_eq!((found, &body["field"]), (status, &field), "{method} {path}: {body}");
+    }
+    assert!(calls(&http).is_empty());
 }

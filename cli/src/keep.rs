@@ -1,0 +1,53 @@
+//! What a rehearsal leaves: copies of the objects and logs that end with the local stack.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use domain::outcome::Outcome;
+use local::challenge::CHALLENGE;
+use local::deploy::OUTPUT_BUCKET;
+use local::stack::Stack;
+use records::predictions_key;
+
+/// The log groups of builds and training jobs, and the files that their lines go to.
+const LOGS: [(&str, &str); 2] =
+    [("/aws/codebuild/marathon-match-local-build", "build"), ("/aws/sagemaker/TrainingJobs", "training")];
+
+pub(crate) struct Results<'a> {
+    pub(crate) stack: &'a Stack,
+    pub(crate) outcome: &'a Outcome,
+}
+
+impl Results<'_> {
+    /// Writes `outcome.json`, `model.tar.gz`, `output.tar.gz`, `predictions.csv`, and a log for each build and training job
+    /// to the folder, as far as they exist. Archives are copied and not unpacked: their entries are the submission's.
+    pub(crate) async fn keep(&self, folder: &Path) -> Result<()> {
+        std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.join(name);
+            std::fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))
+        };
+        write("outcome.json", format!("{}\n", serde_json::to_string_pretty(self.outcome)?).as_bytes())?;
+        if let Some(training) = &self.outcome.training {
+            let model = training.model_uri.strip_prefix(&format!("s3://{OUTPUT_BUCKET}/"));
+            let model = model.with_context(|| format!("{} is not in {OUTPUT_BUCKET}", training.model_uri))?;
+            write("model.tar.gz", &self.stack.object(OUTPUT_BUCKET, model).await?)?;
+            // Training writes it only if the program left something in /opt/ml/output/data.
+            if let Ok(output) = self.stack.object(OUTPUT_BUCKET, &model.replace("model.tar.gz", "output.tar.gz")).await
+            {
+                write("output.tar.gz", &output)?;
+            }
+        }
+        if self.outcome.scores.is_some() {
+            let key = predictions_key(&CHALLENGE.parse()?, &self.outcome.submission_id);
+            write("predictions.csv", &self.stack.object(&self.stack.deployed.scoring_bucket, &key).await?)?;
+        }
+        for (group, name) in LOGS {
+            for (at, log) in self.stack.logs(group).await?.iter().enumerate() {
+                let number = if at == 0 { String::new() } else { format!("-{}", at + 1) };
+                write(&format!("{name}{number}.log"), log.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}

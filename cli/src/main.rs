@@ -1,0 +1,62 @@
+//! `marathon`: the program of the Marathon Match Processor for people.
+
+mod check;
+mod keep;
+mod rehearse;
+mod replay;
+mod score;
+mod screen;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Rehearses and scores submissions on this machine, and looks after deployed stacks.
+#[derive(Debug, Parser)]
+#[command(name = "marathon", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(rehearse::Run),
+    Check(check::Check),
+    Demo(rehearse::Demo),
+    Up(up::Up),
+    Replay(replay::Replay),
+    #[command(subcommand)]
+    Score(score::ScoreCommand),
+}
+
+/// Exit status of a submission, archive or score that is not accepted.
+const REJECTED: u8 = 3;
+/// Exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run(run) => run.run(interrupted()).await,
+        Command::Check(check) => check.run(),
+        Command::Demo(demo) => demo.run(interrupted()).await,
+        Command::Up(up) => up.run(interrupted()).await,
+        Command::Replay(replay) => replay.run().await,
+        Command::Score(score) => score.run(),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn interrupted() -> Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    Ok(())
+}

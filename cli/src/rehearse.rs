@@ -1,0 +1,139 @@
+//! Running a submission on the local stack and following it to its outcome.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use domain::SubmissionId;
+use domain::outcome::Status;
+use local::broker::TOPIC;
+use local::stack::{SAMPLE_ID, Stack};
+use local::watch::{execution_arn, follow};
+
+use crate::keep::Results;
+use crate::up::StackArguments;
+use crate::{INTERRUPTED, REJECTED, screen};
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0    completed
+  1    the platform failed
+  2    wrong usage
+  3    the submission was rejected
+  130  interrupted";
+
+/// The sample submission.
+const SAMPLE: &str = "samples/submissions/regression";
+/// How long a message may take to start an execution.
+const START_LIMIT: Duration = Duration::from_mins(1);
+
+/// Rehearse a submission: build its image, train it and score its predictions on this machine
+///
+/// Shows each step as it happens and the outcome at the end. The outcome, the model, the predictions and the logs are kept
+/// in the folder that the last line names.
+#[derive(Debug, Args)]
+#[command(after_help = format!("Examples:\n  marathon run submission.zip\n  marathon run my-submission/ --memory 8192 --json\n\n{EXIT_STATUS}"))]
+pub(crate) struct Run {
+    /// The submission: a zip archive, or a folder to be packed
+    submission: PathBuf,
+    /// The submission's id [default: a new UUID]
+    #[arg(long)]
+    id: Option<SubmissionId>,
+    #[command(flatten)]
+    rehearsal: Rehearsal,
+}
+
+/// Publish the sample message on Kafka and follow the sample submission to its outcome
+///
+/// The same as `marathon run` on samples/submissions/regression.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_STATUS)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    rehearsal: Rehearsal,
+}
+
+#[derive(Debug, Args)]
+struct Rehearsal {
+    /// Folder for the outcome, the model, the predictions and the logs [default: results/ID]
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
+    /// Print the outcome as JSON on standard output, and everything else on standard error
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    stack: StackArguments,
+}
+
+impl Run {
+    pub(crate) async fn run(self, interrupted: impl Future<Output = Result<()>>) -> Result<ExitCode> {
+        std::fs::metadata(&self.submission).with_context(|| format!("reading {}", self.submission.display()))?;
+        let id = match self.id {
+            Some(id) => id,
+            None => uuid::Uuid::new_v4().to_string().parse()?,
+        };
+        self.rehearsal.run(&id, &self.submission, interrupted).await
+    }
+}
+
+impl Demo {
+    pub(crate) async fn run(self, interrupted: impl Future<Output = Result<()>>) -> Result<ExitCode> {
+        let sample = self.rehearsal.stack.options()?.root.join(SAMPLE);
+        self.rehearsal.run(&SAMPLE_ID.parse()?, &sample, interrupted).await
+    }
+}
+
+impl Rehearsal {
+    async fn run(
+        &self,
+        id: &SubmissionId,
+        submission: &Path,
+        interrupted: impl Future<Output = Result<()>>,
+    ) -> Result<ExitCode> {
+        let options = self.stack.options()?;
+        let mut interrupted = std::pin::pin!(interrupted);
+        // What was started before an interruption ends with this process.
+        let stack = tokio::select! {
+            stack = Stack::start(&options, |line| self.print(line)) => stack?,
+            done = &mut interrupted => return done.map(|()| ExitCode::from(INTERRUPTED)),
+        };
+        let code = tokio::select! {
+            code = self.rehearse(id, submission, &stack) => code,
+            done = &mut interrupted => done.map(|()| ExitCode::from(INTERRUPTED)),
+        };
+        stack.stop().await;
+        code
+    }
+
+    async fn rehearse(&self, id: &SubmissionId, submission: &Path, stack: &Stack) -> Result<ExitCode> {
+        stack.submit(id, submission).await?;
+        self.print(&format!("published on {TOPIC}: {id} passed its antivirus scan"));
+        let execution = execution_arn(&stack.deployed.state_machine, id.aws_safe().as_str());
+        let ended = follow(&stack.clients.sfn, &execution, START_LIMIT, |visit| {
+            if let Some(line) = screen::progress(visit) {
+                self.print(&line);
+            }
+        })
+        .await?;
+        let outcome = stack.stored_outcome(id).await?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&outcome)?);
+        } else {
+            println!("\n{}", screen::end(&ended, &outcome));
+        }
+        let folder = self.keep.clone().unwrap_or_else(|| Path::new("results").join(id.as_str()));
+        Results { stack, outcome: &outcome }.keep(&folder).await?;
+        self.print(&format!("Outcome, model, predictions and logs are in {}", folder.display()));
+        Ok(match outcome.status {
+            Status::Completed => ExitCode::SUCCESS,
+            Status::Rejected => ExitCode::from(REJECTED),
+            Status::Failed => ExitCode::FAILURE,
+        })
+    }
+
+    fn print(&self, line: &str) {
+        if self.json { eprintln!("{line}") } else { println!("{line}") }
+    }
+}

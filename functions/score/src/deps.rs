@@ -1,0 +1,49 @@
+use aws_config::SdkConfig;
+
+use crate::challenge::{Allowed, ChallengeSettings, Scoring};
+use crate::dataset::Datasets;
+use crate::error::ScoreError;
+use crate::objects::Objects;
+use crate::settings::Settings;
+use crate::table::Tables;
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct Deps {
+    pub(crate) stack_name: String,
+    pub(crate) tables: Tables,
+    /// The scoring bucket.
+    pub(crate) objects: Objects,
+    /// The bucket with the output of training jobs.
+    pub(crate) outputs: Objects,
+    pub(crate) datasets: Datasets,
+    pub(crate) max_predictions_bytes: u64,
+    pub(crate) allowed: Allowed,
+}
+
+impl Deps {
+    /// Sends nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings, aws: &SdkConfig) -> Self {
+        let s3 = aws_sdk_s3::Client::new(aws);
+        let objects = Objects::new(s3.clone(), settings.scoring_bucket.into());
+        Self {
+            stack_name: settings.stack_name,
+            tables: Tables::new(
+                aws_sdk_dynamodb::Client::new(aws),
+                settings.submissions_table.into(),
+                settings.summaries_table.into(),
+            ),
+            datasets: Datasets::new(objects.clone()),
+            objects,
+            outputs: Objects::new(s3, settings.output_bucket.into()),
+            max_predictions_bytes: settings.max_predictions_bytes,
+            allowed: settings.allowed,
+        }
+    }
+
+    /// How the submissions of a challenge are scored, from the JSON of its settings.
+    pub(crate) fn scoring(&self, settings: &str) -> Result<Scoring, ScoreError> {
+        ChallengeSettings::read(settings, &self.allowed)?.scoring.ok_or(ScoreError::NotScored)
+    }
+}

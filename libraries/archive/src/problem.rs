@@ -1,0 +1,236 @@
+//! Problems of archives, in messages that a participant can act on.
+
+use std::io;
+
+use domain::{Coded, FailureCode};
+
+/// Characters of a name that a message shows.
+const MAX_NAME_CHARS: usize = 80;
+
+/// A name from an archive, safe to show: printable ASCII without quotes and markup, other characters escaped, up to 80
+/// characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quoted(String);
+
+impl Quoted {
+    #[must_use]
+    pub fn new(name: &[u8]) -> Self {
+        let mut quoted = String::from("\"");
+        let mut chars = String::from_utf8_lossy(name).into_owned();
+        chars.truncate(chars.char_indices().nth(MAX_NAME_CHARS + 1).map_or(chars.len(), |(at, _)| at));
+        for char in chars.chars() {
+            let harmless = (char.is_ascii_graphic() || char == ' ') && !"\"'`\\<>&".contains(char);
+            let escaped = if harmless { char.to_string() } else { char.escape_unicode().to_string() };
+            if quoted.len() + escaped.len() > MAX_NAME_CHARS {
+                quoted.push_str("...");
+                break;
+            }
+            quoted.push_str(&escaped);
+        }
+        quoted.push('"');
+        Self(quoted)
+    }
+}
+
+impl std::fmt::Display for Quoted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why an archive is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    #[error("The submitted file is empty. Submit a zip archive with a Dockerfile at its root or in code/.")]
+    Empty,
+    #[error("The submitted file is {what}, not a zip archive. Pack the same files as a .zip file and submit again.")]
+    NotZip { what: &'static str },
+    #[error(
+        "The zip archive is incomplete: its end is missing. Check it with `unzip -t`, pack it again and submit again."
+    )]
+    Truncated,
+    /// The table of contents contradicts itself or the file.
+    #[error(
+        "The zip archive's table of contents is broken ({what}). Pack it again with a common tool and submit again."
+    )]
+    BrokenDirectory { what: &'static str },
+    #[error(
+        "The zip archive has data {place} that belongs to no entry. Pack it again as a plain archive, not \
+         self-extracting, split or signed, and submit again."
+    )]
+    StrayData { place: &'static str },
+    #[error("{name} in the zip archive is encrypted. Pack it without a password and submit again.")]
+    Encrypted { name: Quoted },
+    #[error(
+        "{name} in the zip archive is compressed with method {method}. Only methods 0 (stored) and 8 (deflate) are \
+         supported. Pack it with `zip -r` or with the default settings of another tool and submit again."
+    )]
+    Method {
+        name: Quoted,
+        /// The method's number in the zip format.
+        method: u16,
+    },
+    #[error("{name} in the zip archive is damaged: {what}. Pack it again and submit again.")]
+    Damaged { name: Quoted, what: &'static str },
+    #[error(
+        "The name {name} in the zip archive {what}. Use relative names with forward slashes that stay inside the archive \
+         and submit again."
+    )]
+    Name { name: Quoted, what: &'static str },
+    /// Neither a file nor a folder.
+    #[error(
+        "{name} in the zip archive is {what}. Only files and folders are allowed. Replace it with a regular file and \
+         submit again."
+    )]
+    Special { name: Quoted, what: &'static str },
+    #[error("The zip archive contains {name} more than once. Pack it again from a folder and submit again.")]
+    Duplicate { name: Quoted },
+    #[error("The zip archive contains {name} below a file. Pack it again from a folder and submit again.")]
+    BelowFile { name: Quoted },
+    #[error(
+        "The two headers of {name} in the zip archive have a different {what}. Pack it again with a common tool and \
+         submit again."
+    )]
+    HeadersDisagree { name: Quoted, what: &'static str },
+    #[error("{name} in the zip archive overlaps another entry. Pack it again with a common tool and submit again.")]
+    Overlap { name: Quoted },
+    #[error(
+        "The zip archive contains {entries} files and folders; the limit is {limit}. Remove some and submit again."
+    )]
+    TooManyEntries { entries: u64, limit: u64 },
+    #[error(
+        "{name} in the zip archive unpacks to more than {limit} bytes, the limit for one file. Make it smaller and submit \
+         again."
+    )]
+    EntryTooLarge { name: Quoted, limit: u64 },
+    #[error(
+        "The zip archive unpacks to more than {limit} bytes, the limit for all files together. Remove some files and \
+         submit again."
+    )]
+    UnpackedTooLarge { limit: u64 },
+    #[error(
+        "{name} in the zip archive unpacks to more than {limit} times its compressed size, which indicates a zip bomb or \
+         padding. Create such data in the Dockerfile or during training and submit again."
+    )]
+    Bomb {
+        /// The entry at which the limit was reached.
+        name: Quoted,
+        limit: u64,
+    },
+    #[error("The zip archive has no Dockerfile at its root or in code/{}", suggestion(.similar))]
+    NoDockerfile {
+        /// Similar names, three at most.
+        similar: Vec<Quoted>,
+    },
+    #[error(
+        "{name} in the zip archive is empty. Write the instructions that build the image into it and submit again."
+    )]
+    EmptyDockerfile { name: Quoted },
+    #[error(
+        "The zip archive has a Dockerfile at its root and another one in code/, so it is not clear which one to build. \
+         Remove or rename one of them and submit again."
+    )]
+    TwoDockerfiles,
+    /// Not the fault of the archive.
+    #[error("The downloaded archive could not be read back from disk. The step is retried.")]
+    Read { source: io::Error },
+}
+
+impl Coded for Problem {
+    fn code(&self) -> FailureCode {
+        match self {
+            Self::Empty
+            | Self::NotZip { .. }
+            | Self::Truncated
+            | Self::BrokenDirectory { .. }
+            | Self::StrayData { .. }
+            | Self::Encrypted { .. }
+            | Self::Method { .. }
+            | Self::Damaged { .. } => FailureCode::ArchiveInvalid,
+            Self::Name { .. }
+            | Self::Special { .. }
+            | Self::Duplicate { .. }
+            | Self::BelowFile { .. }
+            | Self::HeadersDisagree { .. }
+            | Self::Overlap { .. } => FailureCode::ArchiveUnsafe,
+            Self::TooManyEntries { .. }
+            | Self::EntryTooLarge { .. }
+            | Self::UnpackedTooLarge { .. }
+            | Self::Bomb { .. } => FailureCode::ArchiveTooLarge,
+            Self::NoDockerfile { .. } | Self::EmptyDockerfile { .. } | Self::TwoDockerfiles => {
+                FailureCode::DockerfileMissing
+            }
+            Self::Read { .. } => FailureCode::Internal,
+        }
+    }
+}
+
+/// Reading beyond the end of the file is the fault of the archive, whose lengths are wrong.
+impl From<io::Error> for Problem {
+    fn from(source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::UnexpectedEof {
+            Self::BrokenDirectory { what: "it points beyond the end of the file" }
+        } else {
+            Self::Read { source }
+        }
+    }
+}
+
+fn suggestion(similar: &[Quoted]) -> String {
+    if similar.is_empty() {
+        return ". Add a file with exactly this name and submit again.".to_owned();
+    }
+    let similar: Vec<&str> = similar.iter().map(|name| name.0.as_str()).collect();
+    format!(
+        ", but it has {}. The name has to be exactly Dockerfile, including the capital D. Pack the files themselves, not \
+         the folder around them, and submit again.",
+        similar.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_harmless_and_short() {
+        assert_eq!(Quoted::new(b"code/a b.py").to_string(), r#""code/a b.py""#);
+        assert_eq!(Quoted::new(b"\x1b[2J<b>").to_string(), r#""\u{1b}[2J\u{3c}b\u{3e}""#);
+        assert_eq!(Quoted::new("\u{202e}\n".as_bytes()).to_string(), r#""\u{202e}\u{a}""#);
+        for name in [&b"x".repeat(70_000), &b"\xff".repeat(70_000)] {
+            let quoted = Quoted::new(name).to_string();
+            assert!(quoted.ends_with("...\"") && quoted.chars().count() <= MAX_NAME_CHARS + 4, "{quoted}");
+        }
+    }
+    #[test]
+    fn each_message_says_what_happened_and_what_to_do() {
+        let name = || Quoted::new(b"code/train.py");
+        let problems = [
+            Problem::Empty,
+            Problem::NotZip { what: "a gzip or tar.gz archive" },
+            Problem::Truncated,
+            Problem::BrokenDirectory { what: "it points beyond the end of the file" },
+            Problem::StrayData { place: "after its end" },
+            Problem::Encrypted { name: name() },
+            Problem::Method { name: name(), method: 12 },
+            Problem::Damaged { name: name(), what: "its checksum is wrong" },
+            Problem::Name { name: Quoted::new(b"../train.py"), what: "leads out of the archive" },
+            Problem::Special { name: name(), what: "a symbolic link" },
+            Problem::Duplicate { name: name() },
+            Problem::BelowFile { name: name() },
+            Problem::HeadersDisagree { name: name(), what: "size" },
+            Problem::Overlap { name: name() },
+            Problem::TooManyEntries { entries: 10_001, limit: 10_000 },
+            Problem::EntryTooLarge { name: name(), limit: 2_147_483_648 },
+            Problem::UnpackedTooLarge { limit: 4_294_967_296 },
+            Problem::Bomb { name: name(), limit: 200 },
+            Problem::NoDockerfile { similar: Vec::new() },
+            Problem::NoDockerfile { similar: vec![Quoted::new(b"dockerfile"), Quoted::new(b"my-solution/Dockerfile")] },
+            Problem::EmptyDockerfile { name: Quoted::new(b"Dockerfile") },
+            Problem::TwoDockerfiles,
+            Problem::Read { source: io::ErrorKind::StorageFull.into() },
+        ];
+        let texts: Vec<String> = problems.iter().map(|problem| format!("{}: {problem}", problem.code())).collect();
+        insta::assert_snapshot!(texts.join("\n\n"));
+    }
+}

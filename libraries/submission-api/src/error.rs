@@ -1,0 +1,142 @@
+//! Errors of the Submission API, and what to do about them.
+
+use std::io;
+
+use reqwest::StatusCode;
+
+use domain::{Coded, FailureCode};
+use runtime::CallFailed;
+use runtime::settings::SecretArn;
+
+use crate::InvalidCredentials;
+
+/// Why the Submission API could not be used. Texts name the call, never a token, a secret or a signed URL.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "{call} got no answer. The step is retried. If it keeps failing, check SUBMISSION_API_URL, AUTH0_URL and the \
+         network between them and the function."
+    )]
+    Transport { call: String, source: reqwest::Error },
+    #[error(
+        "{call} failed with status {status}{}. The step is retried. If it keeps failing, the Submission API or its token \
+         service is down.", quoted(.message)
+    )]
+    Unavailable { call: String, status: u16, message: String },
+    /// The answer does not follow the API's documentation.
+    #[error(
+        "{call} got an invalid answer ({reason}). The step is retried. If it keeps failing, check that \
+         SUBMISSION_API_URL and AUTH0_URL name the right services."
+    )]
+    Malformed { call: String, reason: String },
+    #[error("{call} was interrupted after {received} bytes{}. The step is retried.", of_announced(*.announced))]
+    Truncated { call: String, received: u64, announced: Option<u64>, source: Option<reqwest::Error> },
+    #[error(
+        "{call} was refused because the submission is still being scanned for viruses. The step is retried. If it keeps \
+         failing, check the submission's antivirus review."
+    )]
+    StillScanning { call: String },
+    #[error(
+        "{call} was refused because this submission may not be downloaded. Check its antivirus review and the \
+         permissions of the processor's client."
+    )]
+    NotAllowed { call: String },
+    /// Either the API refused a new token, or the token service refused the credentials.
+    #[error(
+        "{call} was denied with status {status}{}. Check the credentials in the secret AUTH0_SECRET_ARN, \
+         AUTH0_AUDIENCE, and the scopes of the processor's client.", quoted(.message)
+    )]
+    Denied { call: String, status: u16, message: String },
+    #[error(
+        "{call}: the Submission API does not have this submission. It was deleted, or its message comes from another \
+         environment."
+    )]
+    NotFound { call: String },
+    /// A retry does not change this status.
+    #[error(
+        "{call} failed with the unexpected status {status}{}. Check that SUBMISSION_API_URL and AUTH0_URL name the right \
+         services.", quoted(.message)
+    )]
+    Unexpected { call: String, status: u16, message: String },
+    #[error(
+        "The submission is larger than {limit} bytes, the limit for an archive. Remove data and models that training \
+         does not need, then submit again."
+    )]
+    TooLarge { limit: u64 },
+    #[error(
+        "The download could not be written to disk. Give the function more ephemeral storage than MAX_ARCHIVE_BYTES."
+    )]
+    Sink { source: io::Error },
+    #[error("The HTTPS client could not be created because the function has no usable root certificates.")]
+    Client { source: reqwest::Error },
+    #[error("The secret {arn} could not be read. Check AUTH0_SECRET_ARN and the function's permission to read it.")]
+    Secret { arn: SecretArn, source: CallFailed },
+    #[error("The secret {arn} is not valid: {source}. Correct its value.")]
+    Credentials { arn: SecretArn, source: InvalidCredentials },
+}
+
+impl Error {
+    pub(crate) fn transport(call: &str, source: reqwest::Error) -> Self {
+        Self::Transport { call: call.to_owned(), source: source.without_url() }
+    }
+
+    pub(crate) fn truncated(call: String, received: u64, announced: Option<u64>, source: reqwest::Error) -> Self {
+        Self::Truncated { call, received, announced, source: Some(source.without_url()) }
+    }
+
+    /// The error for a status of the API.
+    pub(crate) fn of_status(call: String, status: StatusCode, message: String) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound { call },
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Self::Denied { call, status: status.as_u16(), message },
+            _ if is_transient(status) => Self::Unavailable { call, status: status.as_u16(), message },
+            _ => Self::Unexpected { call, status: status.as_u16(), message },
+        }
+    }
+
+    /// The error for a status of the token service.
+    pub(crate) fn of_token_service(call: &str, status: StatusCode, message: String) -> Self {
+        let (call, denied) = (call.to_owned(), status.is_client_error() && !is_transient(status));
+        let status_code = status.as_u16();
+        if denied {
+            Self::Denied { call, status: status_code, message }
+        } else if is_transient(status) {
+            Self::Unavailable { call, status: status_code, message }
+        } else {
+            Self::Unexpected { call, status: status_code, message }
+        }
+    }
+}
+
+impl Coded for Error {
+    fn code(&self) -> FailureCode {
+        match self {
+            Self::Transport { .. }
+            | Self::Unavailable { .. }
+            | Self::Malformed { .. }
+            | Self::Truncated { .. }
+            | Self::StillScanning { .. } => FailureCode::SubmissionApiUnavailable,
+            Self::NotAllowed { .. } | Self::Denied { .. } => FailureCode::SubmissionApiDenied,
+            Self::NotFound { .. } => FailureCode::SubmissionNotFound,
+            Self::TooLarge { .. } => FailureCode::ArchiveTooLarge,
+            Self::Unexpected { .. }
+            | Self::Sink { .. }
+            | Self::Client { .. }
+            | Self::Secret { .. }
+            | Self::Credentials { .. } => FailureCode::Internal,
+        }
+    }
+}
+
+fn is_transient(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
+}
+
+fn quoted(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(" ({})", message.escape_debug()) }
+}
+
+fn of_announced(announced: Option<u64>) -> String {
+    announced.map_or_else(String::new, |announced| format!(" of {announced}"))
+}

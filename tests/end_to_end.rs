@@ -1,0 +1,766 @@
+//! The whole system end to end: the compiled functions, the real template and definition on the emulator, real containers
+//! and a Kafka broker. All tests share one stack and use their own submissions.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
+use aws_sdk_sfn::types::ExecutionStatus;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use domain::FailureCode;
+use domain::SubmissionId;
+use domain::outcome::{Outcome, Status};
+use libtest_mimic::{Arguments, Failed, Trial};
+use local::broker::{Broker, TOPIC};
+use local::clients::Tasks;
+use local::deploy::{self, OUTPUT_BUCKET};
+use local::stack::{Options, Stack, message};
+use local::watch::{Ended, execution_arn, follow};
+use local::{clients, process};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::runtime::Handle;
+use tokio::time::{sleep, timeout};
+
+/// Longer than any test takes.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+fn main() -> Result<std::process::ExitCode> {
+    let arguments = Arguments::from_args();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let options = Options {
+        root: std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?,
+        kafka: None,
+        memory_bytes: 512 * 1024 * 1024,
+        wait_scale: 0.01,
+        parameters: Vec::new(),
+        environment: Vec::new(),
+    };
+    if arguments.list {
+        return Ok(libtest_mimic::run(&arguments, trials(None, runtime.handle())).exit_code());
+    }
+    let stack = Arc::new(runtime.block_on(Stack::start(&options, |_| {}))?);
+    let conclusion = libtest_mimic::run(&arguments, trials(Some(&stack), runtime.handle()));
+    let stack = Arc::try_unwrap(stack).map_err(|_| anyhow::anyhow!("a test still holds the stack"))?;
+    runtime.block_on(stack.stop());
+    Ok(conclusion.exit_code())
+}
+
+fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
+    macro_rules! trials {
+        ($($name:ident),* $(,)?) => {
+            vec![$({
+                let (stack, runtime) = (stack.map(Arc::clone), runtime.clone());
+                Trial::test(stringify!($name), move || {
+                    let stack = stack.ok_or("there is no stack")?;
+                    runtime.block_on(async {
+                        match timeout(PATIENCE, $name(&stack)).await {
+                            Ok(result) => result.map_err(|error| Failed::from(format!("{error:#}"))),
+                            Err(_) => Err(Failed::from("it took too long")),
+                        }
+                    })
+                })
+            }),*]
+        };
+    }
+    trials![
+        a_submission_that_passed_its_scan_becomes_a_trained_model,
+        an_id_that_aws_names_forbid_is_processed_like_any_other,
+        the_two_synchronous_tasks_get_exactly_these_arguments,
+        a_hostile_log_is_redacted,
+        a_broken_dockerfile_is_the_participants_fault,
+        a_failing_training_is_the_participants_fault,
+        training_that_runs_out_of_memory_is_rejected_as_such,
+        an_image_without_a_train_program_is_unusable,
+        training_without_valid_predictions_is_rejected,
+        a_file_that_is_not_an_archive_is_rejected_before_the_build,
+        an_unknown_submission_fails_the_execution_with_its_code,
+        an_aborted_execution_is_reported_too,
+        a_message_sent_many_times_starts_one_execution,
+        odd_records_are_sorted_correctly_and_block_no_other,
+        quarantined_records_are_replayed_once_they_can_be_read,
+        kcat_starts_an_execution,
+        every_event_source_is_created_by_its_parameter,
+        an_interrupted_run_leaves_no_container_and_the_next_run_removes_those_of_a_killed_one,
+        up_uses_the_given_broker_and_stops_everything_it_started,
+    ]
+}
+
+/// The compiled program `marathon`, which `make test` builds beside this test.
+fn marathon() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    Ok(test.ancestors().nth(2).context("the test is not in target/")?.join("marathon"))
+}
+
+fn new_id() -> Result<SubmissionId> {
+    Ok(uuid::Uuid::new_v4().to_string().parse()?)
+}
+
+/// An id as version 6 of the Submission API makes them.
+fn new_nanoid(first: char) -> Result<SubmissionId> {
+    Ok(format!("{first}{}_-", &uuid::Uuid::new_v4().simple().to_string()[..11]).parse()?)
+}
+
+fn execution(stack: &Stack, id: &SubmissionId) -> String {
+    execution_arn(&stack.deployed.state_machine, id.aws_safe().as_str())
+}
+
+async fn process(stack: &Stack, id: &SubmissionId, submission: &Path) -> Result<(Ended, Outcome)> {
+    stack.submit(id, submission).await?;
+    end_of(stack, id).await
+}
+
+async fn end_of(stack: &Stack, id: &SubmissionId) -> Result<(Ended, Outcome)> {
+    let ended = follow(&stack.clients.sfn, &execution(stack, id), Duration::from_mins(1), |_| {}).await?;
+    Ok((ended, stack.stored_outcome(id).await?))
+}
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/submissions").join(name)
+}
+
+/// A submission made of one Dockerfile.
+fn dockerfile(lines: &str) -> Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("Dockerfile"), lines)?;
+    Ok(folder)
+}
+
+async fn object(stack: &Stack, uri: &str) -> Result<Vec<u8>> {
+    let (bucket, key) = uri.trim_start_matches("s3://").split_once('/').context("an S3 URI")?;
+    let object =
+        stack.clients.s3.get_object().bucket(bucket).key(key).send().await.with_context(|| format!("reading {uri}"))?;
+    Ok(object.body.collect().await?.into_bytes().to_vec())
+}
+
+fn unpacked(archive: &[u8]) -> Result<BTreeMap<String, String>> {
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(flate2::read::GzDecoder::new(archive)).entries()? {
+        let mut entry = entry?;
+        if entry.header().entry_type().is_file() {
+            let name = entry.path()?.file_name().context("a name")?.to_string_lossy().into_owned();
+            let mut text = String::new();
+            entry.read_to_string(&mut text)?;
+            files.insert(name, text);
+        }
+    }
+    Ok(files)
+}
+
+fn failure_of(outcome: &Outcome) -> Result<&domain::outcome::Diagnosis> {
+    outcome.failure.as_ref().context("the outcome has no failure")
+}
+
+async fn a_submission_that_passed_its_scan_becomes_a_trained_model(stack: &Stack) -> Result<()> {
+    let id = new_id()?;
+    let (ended, outcome) = process(stack, &id, &sample("regression")).await?;
+    ensure!(ended.status == ExecutionStatus::Succeeded && outcome.status == Status::Completed, "{outcome:?}");
+    let written: Outcome = serde_json::from_str(&ended.output.context("an output")?)?;
+    ensure!(written == outcome, "the execution's output is not the stored outcome");
+
+    // The tag latest, the trained image and the registry agree.
+    let image = outcome.image.context("an image")?;
+    let config = clients::config(&stack.clients.endpoint).await;
+    let latest = aws_sdk_ecr::types::ImageIdentifier::builder().image_tag("latest").build();
+    let images = aws_sdk_ecr::Client::new(&config)
+        .describe_images()
+        .repository_name(id.aws_safe().as_str())
+        .image_ids(latest)
+        .send()
+        .await
+        .context("describing the image")?;
+    ensure!(images.image_details()[0].image_digest() == Some(&image.digest), "latest is a different image");
+    ensure!(image.uri.ends_with(&format!("/{}:latest", id.aws_safe())), "{image:?}");
+
+    // One review, one file for the participant, one for operators.
+    let review = only_review(stack, &id)?;
+    ensure!(outcome.review.as_deref() == review["id"].as_str(), "{review}");
+    let scores = outcome.scores.context("scores")?;
+    let metric = scores.metric.context("a metric")?;
+    ensure!(review["status"] == "completed" && review["score"] == metric.score, "{review}");
+    let concordance = scores.concordance.context("concordance")?;
+    ensure!(concordance.concordant, "the sample is not concordant: {}", concordance.score);
+    ensure!(scores.originality.context("originality")?.original, "the sample is not original");
+    ensure!(review["metadata"]["concordance"]["score"].is_number(), "{review}");
+    ensure!(review["metadata"]["imageDigest"] == image.digest.as_str(), "{review}");
+    let mut files: Vec<String> = std::fs::read_dir(stack.api.artifacts(&id))?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<_>>()?;
+    files.sort();
+    ensure!(files.len() == 2 && files[0].ends_with("-internal.zip"), "{files:?}");
+
+    let training = outcome.training.context("a training")?;
+    ensure!(training.job_name == format!("{}-0-1", id.aws_safe()), "{}", training.job_name);
+    ensure!(
+        training.model_uri == format!("s3://{OUTPUT_BUCKET}/{id}/{}/output/model.tar.gz", training.job_name),
+        "{}",
+        training.model_uri
+    );
+    let model = unpacked(&object(stack, &training.model_uri).await?)?;
+    ensure!(model["weights.csv"].lines().count() == 7, "the model is {model:?}");
+    let output = unpacked(&object(stack, &training.model_uri.replace("model.tar.gz", "output.tar.gz")).await?)?;
+    ensure!(output["predictions.csv"].lines().count() == 601, "predictions are missing");
+    Ok(())
+}
+
+/// The arguments of a task, with the ids of submission, version and digest as placeholders.
+fn arguments(tasks: &Tasks, task: &str, outcome: &Outcome) -> Result<Value> {
+    let arguments = tasks.lock().get(task).cloned().context("the task did not run")?;
+    let archive = outcome.archive.as_ref().context("an archive")?;
+    let digest = outcome.image.as_ref().map_or("no image", |image| image.digest.as_str());
+    let text = arguments.to_string().replace(outcome.submission_id.aws_safe().as_str(), "SAFE-ID");
+    let text = text.replace(outcome.submission_id.as_str(), "SUBMISSION-ID");
+    Ok(serde_json::from_str(&text.replace(&archive.version_id, "VERSION").replace(digest, "DIGEST"))?)
+}
+
+/// The arguments of StartBuild and CreateTrainingJob, to the last field. The sample challenge overrides the instance type and
+/// sets a hyperparameter.
+async fn the_two_synchronous_tasks_get_exactly_these_arguments(stack: &Stack) -> Result<()> {
+    let id = new_nanoid('_')?;
+    let (_, outcome) = process(stack, &id, &sample("regression")).await?;
+    let task = format!("{}-0-1", id.aws_safe());
+    let staging = &stack.deployed.staging_bucket;
+    let registry = "000000000000.dkr.ecr.us-east-1.amazonaws.com";
+    let variable = |name: &str, value: &str| json!({"Name": name, "Value": value, "Type": "PLAINTEXT"});
+    let build = arguments(&stack.built, &task, &outcome)?;
+    let expected = json!({
+        "ProjectName": format!("{}-build", deploy::STACK),
+        "IdempotencyToken": "SAFE-ID-0-1",
+        "SourceTypeOverride": "S3",
+        "SourceLocationOverride": format!("{staging}/submissions/SAFE-ID/submission.zip"),
+        "SourceVersion": "VERSION",
+        "BuildspecOverride": format!("arn:aws:s3:::{staging}/submissions/SAFE-ID/buildspec.yml"),
+        "TimeoutInMinutesOverride": 60,
+        "QueuedTimeoutInMinutesOverride": 480,
+        "EnvironmentVariablesOverride": [
+            variable("BUILD_CONTEXT", "code"),
+            variable("IMAGE_REPOSITORY_URI", &format!("{registry}/SAFE-ID")),
+            variable("MAX_IMAGE_BYTES", "10737418240"),
+        ],
+    });
+    ensure!(build == expected, "StartBuild got {build:#}\ninstead of {expected:#}");
+
+    let job = arguments(&stack.trained, &task, &outcome)?;
+    let role = job["RoleArn"].as_str().context("a role")?;
+    ensure!(role.starts_with("arn:aws:iam::000000000000:role/") && role.contains("TrainingRole"), "{role}");
+    let expected = json!({
+        "TrainingJobName": "SAFE-ID-0-1",
+        "AlgorithmSpecification": {"TrainingImage": format!("{registry}/SAFE-ID@DIGEST"), "TrainingInputMode": "File"},
+        "RoleArn": role,
+        "InputDataConfig": [{"ChannelName": "training", "DataSource": {"S3DataSource": {
+            "S3DataType": "S3Prefix", "S3Uri": format!("s3://{}/{}", deploy::INPUT_BUCKET, deploy::INPUT_PREFIX),
+            "S3DataDistributionType": "FullyReplicated",
+        }}}],
+        "OutputDataConfig": {"S3OutputPath": format!("s3://{OUTPUT_BUCKET}/SUBMISSION-ID")},
+        "ResourceConfig": {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
+        "HyperParameters": {"rounds": "40"},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 86400},
+        "EnableManagedSpotTraining": false,
+        "EnableNetworkIsolation": true,
+        "Environment": {"SUBMISSION_ID": "SUBMISSION-ID"},
+        "Tags": [
+            {"Key": "marathon-match:stack", "Value": deploy::STACK},
+            {"Key": "marathon-match:submission", "Value": "SUBMISSION-ID"},
+        ],
+    });
+    ensure!(job == expected, "CreateTrainingJob got {job:#}\ninstead of {expected:#}");
+    Ok(())
+}
+
+async fn an_id_that_aws_names_forbid_is_processed_like_any_other(stack: &Stack) -> Result<()> {
+    let id = new_nanoid('-')?;
+    let (ended, outcome) = process(stack, &id, &sample("regression")).await?;
+    ensure!(ended.status == ExecutionStatus::Succeeded && outcome.status == Status::Completed, "{outcome:?}");
+    ensure!(
+        outcome.training.context("a training")?.model_uri.starts_with(&format!("s3://{OUTPUT_BUCKET}/{id}/x2d")),
+        "the model is somewhere else"
+    );
+    Ok(())
+}
+
+/// The one review of a submission.
+fn only_review(stack: &Stack, id: &SubmissionId) -> Result<Value> {
+    let mut reviews = stack.api.reviews(id);
+    ensure!(reviews.len() == 1, "{} reviews", reviews.len());
+    reviews.pop().context("a review")
+}
+
+async fn an_aborted_execution_is_reported_too(stack: &Stack) -> Result<()> {
+    let submission = dockerfile(
+        "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '#!/bin/sh\\nsleep 600\\n' >/bin/train && chmod +x /bin/train\n",
+    )?;
+    let id = new_id()?;
+    stack.submit(&id, submission.path()).await?;
+    let mut aborted = false;
+    let sfn = &stack.clients.sfn;
+    let arn = execution(stack, &id);
+    let ended = follow(sfn, &arn, Duration::from_mins(1), |visit| {
+        if visit.state == "TrainModel" && !aborted {
+            aborted = true;
+            let (sfn, arn) = (sfn.clone(), arn.clone());
+            tokio::spawn(async move { sfn.stop_execution().execution_arn(arn).send().await });
+        }
+    })
+    .await?;
+    ensure!(ended.status == ExecutionStatus::Aborted, "{}", ended.status);
+    // The event arrives independently of the execution.
+    while only_review(stack, &id)?["status"] != "completed" {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let outcome = stack.stored_outcome(&id).await?;
+    ensure!(outcome.status == Status::Failed, "{outcome:?}");
+    ensure!(failure_of(&outcome)?.message.starts_with("An operator stopped the processing."), "{outcome:?}");
+    Ok(())
+}
+
+async fn rejected(stack: &Stack, submission: &Path, code: FailureCode) -> Result<Outcome> {
+    let (ended, outcome) = process(stack, &new_id()?, submission).await?;
+    ensure!(ended.status == ExecutionStatus::Succeeded, "the execution {} with {:?}", ended.status, ended.error);
+    ensure!(outcome.status == Status::Rejected && failure_of(&outcome)?.code == code, "{outcome:?}");
+    let review = only_review(stack, &outcome.submission_id)?;
+    ensure!(review["status"] == "completed" && review["score"] == 0.0, "{review}");
+    ensure!(review["metadata"]["failureCode"] == code.as_str(), "{review}");
+    Ok(outcome)
+}
+
+async fn a_broken_dockerfile_is_the_participants_fault(stack: &Stack) -> Result<()> {
+    let outcome = rejected(stack, &sample("broken-build"), FailureCode::BuildFailed).await?;
+    let tail = failure_of(&outcome)?.log_tail.join("\n");
+    ensure!(tail.contains("requirements.txt"), "the log does not name the missing file: {tail}");
+    ensure!(outcome.image.is_none(), "an image was pushed");
+    Ok(())
+}
+
+/// Escapes, HTML, keys and ten megabytes on one line.
+const HOSTILE: &str = r"FROM public.ecr.aws/docker/library/busybox:1.37
+RUN printf '\033[31mred\033[0m \007 <script>alert(1)</script> AKIAIOSFODNN7EXAMPLE\n' \
+ && printf 'aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY in account 123456789012\n' \
+ && head -c 10485760 /dev/zero | tr '\0' x && printf '\nthe last line\n' && exit 1
+";
+
+async fn a_hostile_log_is_redacted(stack: &Stack) -> Result<()> {
+    let outcome = rejected(stack, dockerfile(HOSTILE)?.path(), FailureCode::BuildFailed).await?;
+    let mut texts = vec![only_review(stack, &outcome.submission_id)?.to_string()];
+    for file in std::fs::read_dir(stack.api.artifacts(&outcome.submission_id))? {
+        let mut archive = zip::ZipArchive::new(std::fs::File::open(file?.path())?)?;
+        for entry in 0..archive.len() {
+            let mut text = String::new();
+            archive.by_index(entry)?.read_to_string(&mut text)?;
+            texts.push(text);
+        }
+    }
+    ensure!(texts.len() == 5, "{} texts were reported", texts.len());
+    ensure!(texts[0].contains("&lt;script&gt;") && !texts[0].contains("<script>"), "{}", texts[0]);
+    for text in &texts {
+        ensure!(text.len() < 32 * 1024, "{} bytes were reported", text.len());
+        ensure!(!text.contains(['\u{1b}', '\u{7}']) && !text.contains("\\u001b"), "escapes came through: {text}");
+        ensure!(text.contains("the last line"), "the last line is missing: {text}");
+        for secret in ["AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI", "123456789012"] {
+            ensure!(!text.contains(secret), "{secret} came through: {text}");
+        }
+    }
+    Ok(())
+}
+
+async fn a_failing_training_is_the_participants_fault(stack: &Stack) -> Result<()> {
+    let outcome = rejected(stack, &sample("failing-training"), FailureCode::TrainingFailed).await?;
+    let failure = failure_of(&outcome)?;
+    ensure!(failure.detail.as_deref().is_some_and(|detail| detail.contains("feature7")), "{failure:?}");
+    ensure!(failure.log_tail.iter().any(|line| line.contains("reading the training data")), "{failure:?}");
+    Ok(())
+}
+
+async fn training_that_runs_out_of_memory_is_rejected_as_such(stack: &Stack) -> Result<()> {
+    let train = "#!/bin/sh\\nawk \"BEGIN { text = 1; while (1) text = text text }\"\\n";
+    let submission = dockerfile(&format!(
+        "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '{train}' >/bin/train && chmod +x /bin/train\n"
+    ))?;
+    rejected(stack, submission.path(), FailureCode::TrainingOutOfMemory).await?;
+    Ok(())
+}
+
+async fn an_image_without_a_train_program_is_unusable(stack: &Stack) -> Result<()> {
+    let submission = dockerfile("FROM public.ecr.aws/docker/library/busybox:1.37\n")?;
+    rejected(stack, submission.path(), FailureCode::ImageUnusable).await?;
+    Ok(())
+}
+
+async fn training_without_valid_predictions_is_rejected(stack: &Stack) -> Result<()> {
+    let train = |line: &str| {
+        dockerfile(&format!(
+            "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '#!/bin/sh\\n{line}\\n' >/bin/train && chmod +x /bin/train\n"
+        ))
+    };
+    let outcome = rejected(stack, train("exit 0")?.path(), FailureCode::PredictionsMissing).await?;
+    ensure!(outcome.training.is_some(), "it was not trained");
+    let link = train("ln -s /opt/ml/input/data/training/tournament.csv /opt/ml/output/data/predictions.csv")?;
+    let outcome = rejected(stack, link.path(), FailureCode::PredictionsInvalid).await?;
+    ensure!(failure_of(&outcome)?.message.contains("Write a regular file"), "{outcome:?}");
+    // The challenge has its own settings.
+    let config = "/opt/ml/input/config";
+    let partial = train(&format!(
+        "grep -q ml.c5.xlarge {config}/resourceconfig.json || exit 1\\ngrep -q rounds {config}/hyperparameters.json || exit 1\\nprintf \"id,probability\\\\nn26074cc8,0.5\\\\n\" >/opt/ml/output/data/predictions.csv"
+    ))?;
+    let outcome = rejected(stack, partial.path(), FailureCode::PredictionsInvalid).await?;
+    ensure!(failure_of(&outcome)?.message.contains("599 missing"), "{outcome:?}");
+    Ok(())
+}
+
+async fn a_file_that_is_not_an_archive_is_rejected_before_the_build(stack: &Stack) -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), "not an archive")?;
+    let (ended, outcome) = process(stack, &new_id()?, file.path()).await?;
+    ensure!(failure_of(&outcome)?.code == FailureCode::ArchiveInvalid, "{outcome:?}");
+    ensure!(!ended.visits.iter().any(|visit| visit.state == "BuildImage"), "it was built");
+    Ok(())
+}
+
+async fn an_unknown_submission_fails_the_execution_with_its_code(stack: &Stack) -> Result<()> {
+    let id = new_id()?;
+    stack.broker.publish(None, Some(message(&id).as_bytes())).await?;
+    let (ended, outcome) = end_of(stack, &id).await?;
+    ensure!(ended.status == ExecutionStatus::Failed, "{}", ended.status);
+    ensure!(ended.error.as_deref() == Some("SubmissionNotFound"), "{:?}", ended.error);
+    ensure!(outcome.status == Status::Failed, "{outcome:?}");
+    Ok(())
+}
+
+/// Publishes one more message and waits for its execution: then all messages before it have been processed.
+async fn sentinel(stack: &Stack) -> Result<()> {
+    let id = new_id()?;
+    stack.broker.publish(None, Some(message(&id).as_bytes())).await?;
+    end_of(stack, &id).await?;
+    Ok(())
+}
+
+async fn started(stack: &Stack, id: &SubmissionId) -> Result<bool> {
+    match stack.clients.sfn.describe_execution().execution_arn(execution(stack, id)).send().await {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn invoke_intake(stack: &Stack, value: &[u8], offset: u64) -> Result<()> {
+    let record = json!({"topic": TOPIC, "partition": 0, "offset": offset, "value": BASE64_STANDARD.encode(value)});
+    let event = json!({"eventSource": "aws:kafka", "records": {format!("{TOPIC}-0"): [record]}});
+    let answer = stack
+        .clients
+        .lambda
+        .invoke()
+        .function_name(&stack.deployed.intake)
+        .payload(Blob::new(event.to_string()))
+        .send()
+        .await?;
+    if let Some(error) = answer.function_error() {
+        bail!("intake failed: {error} {:?}", answer.payload());
+    }
+    Ok(())
+}
+
+async fn a_message_sent_many_times_starts_one_execution(stack: &Stack) -> Result<()> {
+    let id = new_id()?;
+    // A producer that retries creates another review of the same submission.
+    let again = message(&id).replace("f3c3f4e3-6384-4042-a093-bac85d1dda81", &uuid::Uuid::new_v4().to_string());
+    for text in [&message(&id), &again, &message(&id)] {
+        stack.broker.publish(None, Some(text.as_bytes())).await?;
+    }
+    let (first, second) = (message(&id), again);
+    tokio::try_join!(
+        invoke_intake(stack, first.as_bytes(), 1_000_000),
+        invoke_intake(stack, second.as_bytes(), 1_000_001)
+    )?;
+    end_of(stack, &id).await?;
+    sentinel(stack).await?;
+    let mut pages =
+        stack.clients.sfn.list_executions().state_machine_arn(&stack.deployed.state_machine).into_paginator().send();
+    let mut count = 0;
+    while let Some(page) = pages.next().await {
+        count +=
+            page?.executions().iter().filter(|execution| execution.name().contains(id.aws_safe().as_str())).count();
+    }
+    ensure!(count == 1, "{count} executions");
+    Ok(())
+}
+
+async fn odd_records_are_sorted_correctly_and_block_no_other(stack: &Stack) -> Result<()> {
+    let with = |change: &dyn Fn(&mut Value)| -> Result<(SubmissionId, Vec<u8>)> {
+        let id = new_id()?;
+        let mut value: Value = serde_json::from_str(&message(&id))?;
+        change(&mut value["payload"]);
+        Ok((id, value.to_string().into_bytes()))
+    };
+    let mut ours = vec![
+        with(&|payload| payload["score"] = json!("100"))?,
+        with(&|payload| payload["score"] = json!(100.0))?,
+        with(&|payload| payload["unheardOf"] = json!({"deep": [1, null]}))?,
+        with(&|payload| payload["padding"] = json!("x".repeat(990_000)))?,
+    ];
+    let bare = new_id()?;
+    let envelope: Value = serde_json::from_str(&message(&bare))?;
+    ours.push((bare, envelope["payload"].to_string().into_bytes()));
+    for first in ['-', '_'] {
+        let id = new_nanoid(first)?;
+        ours.push((id.clone(), message(&id).into_bytes()));
+    }
+    let others = [
+        with(&|payload| payload["score"] = json!(99))?,
+        with(&|payload| payload["typeId"] = json!("55bbb17d-aac2-45a6-89c3-a8d102863d06"))?,
+        with(&|payload| payload["resource"] = json!("reviews"))?,
+        with(&|payload| payload["originalTopic"] = json!("submission.notification.update"))?,
+    ];
+    let strange: [Option<&[u8]>; 5] = [None, Some(b""), Some(b"[1,2,3]"), Some(b"\"text\""), Some(b"not json \xff")];
+    let (_, unnamed) = with(&|payload| payload["submissionId"] = json!("../../etc/passwd"))?;
+
+    let quarantined_before = quarantined(stack).await?.len();
+    for value in strange {
+        stack.broker.publish(None, value).await?;
+    }
+    stack.broker.publish(Some("a key"), Some(&unnamed)).await?;
+    for (_, value) in others.iter().chain(&ours) {
+        stack.broker.publish(None, Some(value)).await?;
+    }
+    sentinel(stack).await?;
+    for (id, value) in &ours {
+        ensure!(
+            started(stack, id).await?,
+            "{} started nothing",
+            String::from_utf8_lossy(&value[..value.len().min(900)])
+        );
+    }
+    for (id, value) in &others {
+        ensure!(!started(stack, id).await?, "{} was started", String::from_utf8_lossy(value));
+    }
+    let quarantined = quarantined(stack).await?;
+    ensure!(quarantined.len() - quarantined_before == 2, "{quarantined:?}");
+    let reasons: Vec<&str> = quarantined.iter().filter_map(|record| record["reason"].as_str()).collect();
+    ensure!(reasons.contains(&"NotJson") && reasons.contains(&"SubmissionIdInvalid"), "{reasons:?}");
+    Ok(())
+}
+
+async fn quarantined(stack: &Stack) -> Result<Vec<Value>> {
+    let bucket = &stack.deployed.staging_bucket;
+    let objects =
+        stack.clients.s3.list_objects_v2().bucket(bucket).prefix(format!("quarantine/{TOPIC}/")).send().await?;
+    let mut records = Vec::new();
+    for key in objects.contents().iter().filter_map(|object| object.key()) {
+        records.push(serde_json::from_slice(&object(stack, &format!("s3://{bucket}/{key}")).await?)?);
+    }
+    Ok(records)
+}
+
+async fn quarantined_records_are_replayed_once_they_can_be_read(stack: &Stack) -> Result<()> {
+    let (corrected, abandoned) = (new_id()?, new_id()?);
+    let document = |offset: u64, value: &str| json!({"topic": "replayed", "partition": 0, "offset": offset, "timestamp": 1, "reason": "NotJson", "value": BASE64_STANDARD.encode(value)});
+    let batch = json!({"eventSource": "aws:kafka", "records": {"replayed-0": [document(3, &message(&abandoned))]}});
+    let objects = [
+        ("quarantine/replayed/0/1.json", document(1, &message(&corrected))),
+        ("quarantine/replayed/0/2.json", document(2, "still not json")),
+        ("aws/lambda/replayed/batch", json!({"version": "1.0", "payload": batch.to_string()})),
+    ];
+    let (s3, bucket) = (&stack.clients.s3, &stack.deployed.staging_bucket);
+    for (key, object) in &objects {
+        s3.put_object().bucket(bucket).key(*key).body(object.to_string().into_bytes().into()).send().await?;
+    }
+    let program = marathon()?;
+    let replay = |arguments: &[&str]| {
+        process::bound_to_this(&program)
+            .args(["replay", "--stack", deploy::STACK, "--json"])
+            .args(arguments)
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .env("AWS_ENDPOINT_URL", &stack.clients.endpoint)
+            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", "us-east-1")])
+            .output()
+    };
+    let shown = replay(&["--dry-run"]).await?;
+    let (shown, errors) = (String::from_utf8(shown.stdout)?, String::from_utf8(shown.stderr)?);
+    ensure!(objects.iter().all(|(key, _)| shown.contains(key)), "{shown}{errors}");
+    ensure!(!started(stack, &corrected).await?, "a dry run delivered a record");
+
+    let keys = objects.each_ref().map(|(key, _)| *key);
+    let output = replay(&keys).await?;
+    let lines: Vec<Value> =
+        output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let words: Vec<&str> = lines.iter().filter_map(|line| line["result"].as_str()).collect();
+    ensure!(words == ["delivered", "unreadable", "delivered"], "{lines:?} {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(lines[1]["reason"] == "NotJson" && output.status.code() == Some(1), "{lines:?} {}", output.status);
+    ensure!(started(stack, &corrected).await? && started(stack, &abandoned).await?, "nothing was started");
+    let left = s3.list_objects_v2().bucket(bucket).prefix("quarantine/replayed/").send().await?;
+    let left: Vec<&str> = left.contents().iter().filter_map(|object| object.key()).collect();
+    ensure!(left == [keys[1]], "{left:?} are left");
+    Ok(())
+}
+
+/// Publishes a file with kcat, as a user would.
+async fn kcat(servers: &str, id: &SubmissionId) -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), message(id))?;
+    let output = tokio::process::Command::new("kcat")
+        .args(["-P", "-b", servers, "-t", TOPIC])
+        .arg(file.path())
+        .output()
+        .await
+        .context("kcat is not installed")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+async fn kcat_starts_an_execution(stack: &Stack) -> Result<()> {
+    let id = new_id()?;
+    kcat(&stack.broker.servers, &id).await?;
+    let (ended, _) = end_of(stack, &id).await?;
+    // The Submission API does not know the submission.
+    ensure!(ended.error.as_deref() == Some("SubmissionNotFound"), "{} {:?}", ended.status, ended.error);
+    Ok(())
+}
+
+async fn up_uses_the_given_broker_and_stops_everything_it_started(stack: &Stack) -> Result<()> {
+    let broker = Broker::start(None)?;
+    let mut up = process::bound_to_this(marathon()?)
+        .arg("up")
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .env("KAFKA_URL", &broker.servers)
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut lines = BufReader::new(up.stdout.take().context("an output")?).lines();
+    let (mut endpoint, mut machine, mut kafka, mut log) = (None, None, None, None);
+    while let Some(line) = lines.next_line().await? {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["AWS", url, ..] => endpoint = Some((*url).to_owned()),
+            ["Kafka", servers, ..] => kafka = Some((*servers).to_owned()),
+            ["aws", .., arn] => machine = Some((*arn).to_owned()),
+            ["log", path] => {
+                log = Some((*path).to_owned());
+                break;
+            }
+            _ => {}
+        }
+    }
+    let (endpoint, machine) = (endpoint.context("no endpoint")?, machine.context("no state machine")?);
+    ensure!(kafka.as_deref() == Some(&broker.servers), "it uses {kafka:?}");
+
+    let id = new_id()?;
+    kcat(&broker.servers, &id).await?;
+    let sfn = aws_sdk_sfn::Client::new(&clients::config(&endpoint).await);
+    follow(&sfn, &execution_arn(&machine, id.aws_safe().as_str()), Duration::from_mins(1), |_| {}).await?;
+    ensure!(!started(stack, &id).await?, "the message reached another broker");
+
+    let pid = up.id().context("it has ended")?.to_string();
+    ensure!(Command::new("kill").args(["-INT", &pid]).status()?.success(), "it could not be interrupted");
+    let status = up.wait().await?;
+    ensure!(status.code() == Some(130), "it ended with {status}");
+    let address = endpoint.trim_start_matches("http://").to_owned();
+    // The kernel closes the port when the process has ended.
+    for _ in 0..50 {
+        if tokio::net::TcpStream::connect(&address).await.is_err() {
+            ensure!(!Path::new(&log.context("no log")?).exists(), "its folder was left");
+            return Ok(());
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    bail!("the emulator outlived it")
+}
+
+async fn every_event_source_is_created_by_its_parameter(stack: &Stack) -> Result<()> {
+    let root = std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
+    let cluster = "arn:aws:kafka:us-east-1:123456789012:cluster/bus/01234567-89ab-cdef-0123-456789abcdef-1";
+    let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:kafka-client";
+    let common = [
+        "SubmissionApiUrl=https://api.example.org/v5",
+        "Auth0Url=https://auth.example.org/oauth/token",
+        "Auth0Audience=audience",
+        "Auth0SecretArn=arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0",
+        "InputS3Bucket=input-bucket",
+        "OutputS3Bucket=output-bucket",
+    ];
+    ensure!(
+        event_sources(stack, &stack.deployed.intake).await?.is_empty(),
+        "a stack without Kafka has an event source"
+    );
+    for (name, kafka) in [
+        ("by-cluster", vec![format!("KafkaClusterArn={cluster}")]),
+        ("by-cluster-with-pollers", vec![format!("KafkaClusterArn={cluster}"), "MinimumPollers=1".to_owned()]),
+        (
+            "by-url",
+            vec!["KafkaUrl=broker-1.example.org:9093".to_owned(), format!("KafkaClientCertificateSecretArn={secret}")],
+        ),
+    ] {
+        let parameters: Vec<String> = common.iter().map(|&parameter| parameter.to_owned()).chain(kafka).collect();
+        deploy::sam_deploy(&stack.clients.endpoint, &root, &root.join(".local"), name, &parameters).await?;
+        let function =
+            stack.clients.lambda.get_function_configuration().function_name(format!("{name}-intake")).send().await?;
+        let variables =
+            function.environment().and_then(|environment| environment.variables()).context("an environment")?;
+        let partial = variables.get("PARTIAL_BATCH_RESPONSES").map(String::as_str);
+        ensure!(partial == Some(if name.ends_with("pollers") { "true" } else { "false" }), "{variables:?}");
+        if name.ends_with("pollers") {
+            // The emulator then stores the mapping's numbers as strings, which the client cannot read.
+            continue;
+        }
+        let sources = event_sources(stack, &format!("{name}-intake")).await?;
+        let [source] = sources.as_slice() else { bail!("{name} has {} event sources", sources.len()) };
+        ensure!(
+            source.starting_position().map(aws_sdk_lambda::types::EventSourcePosition::as_str) == Some("TRIM_HORIZON"),
+            "{source:?}"
+        );
+        ensure!((source.event_source_arn() == Some(cluster)) == name.starts_with("by-cluster"), "{source:?}");
+    }
+    Ok(())
+}
+
+async fn event_sources(
+    stack: &Stack,
+    function: &str,
+) -> Result<Vec<aws_sdk_lambda::types::EventSourceMappingConfiguration>> {
+    let answer = stack.clients.lambda.list_event_source_mappings().function_name(function).send().await?;
+    Ok(answer.event_source_mappings.unwrap_or_default())
+}
+
+async fn an_interrupted_run_leaves_no_container_and_the_next_run_removes_those_of_a_killed_one(
+    stack: &Stack,
+) -> Result<()> {
+    let train = "#!/bin/sh\\nsleep 600\\n";
+    let submission = dockerfile(&format!(
+        "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN printf '{train}' >/bin/train && chmod +x /bin/train\n"
+    ))?;
+    let program = marathon()?;
+    let run = || {
+        process::bound_to_this(&program)
+            .arg("run")
+            .arg(submission.path())
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .stdout(Stdio::null())
+            .spawn()
+    };
+    let mut interrupted = run()?;
+    let owner = container_of(stack, &interrupted).await?;
+    ensure!(Command::new("kill").args(["-INT", &owner]).status()?.success(), "it could not be interrupted");
+    ensure!(interrupted.wait().await?.code() == Some(130), "it did not end with status 130");
+    ensure!(!stack.engine.containers().await?.iter().any(|(other, _)| *other == owner), "its container was left");
+
+    let mut killed = run()?;
+    let owner = container_of(stack, &killed).await?;
+    killed.kill().await?;
+    stack.engine.remove_left_containers().await?;
+    ensure!(!stack.engine.containers().await?.iter().any(|(other, _)| *other == owner), "its container was left");
+    Ok(())
+}
+
+/// Waits until a run of the program has a container, and returns the run's process id.
+async fn container_of(stack: &Stack, run: &tokio::process::Child) -> Result<String> {
+    let owner = run.id().context("it has ended")?.to_string();
+    while !stack.engine.containers().await?.iter().any(|(other, _)| *other == owner) {
+        sleep(Duration::from_millis(200)).await;
+    }
+    Ok(owner)
+}

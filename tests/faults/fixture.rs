@@ -1,0 +1,199 @@
+//! A stack in which faults can be injected.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
+use aws_sdk_sfn::types::ExecutionStatus;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use domain::SubmissionId;
+use local::broker::TOPIC;
+use local::stack::{Options, Stack, message};
+use local::watch::execution_arn;
+use local::{pack, poller};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::call::Call;
+use crate::case::{Sample, of_state_machine};
+use crate::fault::{Faults, Times};
+use crate::proxy::Proxy;
+use crate::worker::{Faulty, Running};
+
+/// How long a failed step is retried.
+const RETRY_HORIZON_SECONDS: u32 = 60;
+
+pub(crate) struct Fixture {
+    pub(crate) stack: Stack,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) running: Running,
+    _emulated: tempfile::NamedTempFile,
+}
+
+impl Fixture {
+    pub(crate) async fn start() -> Result<Self> {
+        let faults = Arc::new(Faults::default());
+        let (aws, api) = (Proxy::start(Arc::clone(&faults)).await?, Proxy::start(Arc::clone(&faults)).await?);
+        let emulated = tempfile::NamedTempFile::new()?;
+        std::fs::write(emulated.path(), emulated_faults().to_string())?;
+        let options = Options {
+            root: std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?,
+            kafka: None,
+            memory_bytes: 512 * 1024 * 1024,
+            wait_scale: 0.01,
+            parameters: vec![
+                format!("SubmissionApiUrl={}/v5", api.url),
+                format!("Auth0Url={}/oauth/token", api.url),
+                format!("RetryHorizonSeconds={RETRY_HORIZON_SECONDS}"),
+            ],
+            environment: vec![
+                ("AWS_ENDPOINT_URL", aws.url.clone()),
+                ("SFN_MOCK_CONFIG", emulated.path().display().to_string()),
+            ],
+        };
+        let mut stack = Stack::deploy(&options, |_| {}).await?;
+        aws.forward_to(&stack.clients.endpoint);
+        api.forward_to(&stack.api.url);
+        let running = Running::default();
+        let build = Faulty {
+            worker: stack.code_build(&options),
+            call: Call::StartBuild,
+            faults: Arc::clone(&faults),
+            running: Arc::clone(&running),
+        };
+        let train = Faulty {
+            worker: stack.sage_maker(&options),
+            call: Call::CreateTrainingJob,
+            faults: Arc::clone(&faults),
+            running: Arc::clone(&running),
+        };
+        stack.spawn_worker(stack.deployed.build_activity.clone(), build);
+        stack.spawn_worker(stack.deployed.train_activity.clone(), train);
+        // The template only allows deadlines longer than a test may take.
+        set_variable(&stack, "report", "REPORT_DEADLINE_MINUTES", "0").await?;
+        Ok(Self { stack, faults, running, _emulated: emulated })
+    }
+
+    /// Restarts the functions, so that they have neither a token nor the secret.
+    pub(crate) async fn cold_start(&self) -> Result<()> {
+        for function in ["fetch", "report"] {
+            set_variable(&self.stack, function, "COLD_START", &uuid::Uuid::new_v4().to_string()).await?;
+        }
+        Ok(())
+    }
+
+    /// Serves the archive of a submission, if the sample has one.
+    pub(crate) fn serve(&self, id: &SubmissionId, sample: Sample) -> Result<()> {
+        let train = match sample {
+            Sample::Good => "echo a model >/opt/ml/model/model",
+            Sample::Failing => "echo reading the data; echo no column feature7 >/opt/ml/output/failure; exit 1",
+            Sample::Endless => "sleep 600",
+            Sample::Unreadable | Sample::Unknown => return Ok(()),
+        };
+        // Of a challenge without settings, so that it is not scored.
+        let metadata = json!({"id": id, "challengeId": 1, "memberId": 1, "submittedDate": "2026-01-01T00:00:00.000Z"});
+        std::fs::write(self.stack.api.folder.join(format!("{id}.json")), metadata.to_string())?;
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("train"), format!("#!/bin/sh\n{train}\n"))?;
+        let dockerfile =
+            "FROM public.ecr.aws/docker/library/busybox:1.37\nCOPY train /bin/train\nRUN chmod +x /bin/train\n";
+        std::fs::write(folder.path().join("Dockerfile"), dockerfile)?;
+        self.stack.api.add(id, &pack::archive_of(folder.path(), &self.stack.work)?)
+    }
+
+    /// Invokes `intake` with a batch of one record, as the event source mapping does. Whether it accepted the batch.
+    pub(crate) async fn deliver(&self, id: &SubmissionId, sample: Sample, offset: u64) -> Result<bool> {
+        let value = if sample == Sample::Unreadable { "not json".to_owned() } else { message(id) };
+        let record = json!({"topic": TOPIC, "partition": 0, "offset": offset, "value": BASE64_STANDARD.encode(value)});
+        let event = json!({"eventSource": "aws:kafka", "records": {format!("{TOPIC}-0"): [record]}});
+        poller::invoke(&self.stack.clients.lambda, &self.stack.deployed.intake, event.to_string().as_bytes()).await
+    }
+
+    pub(crate) fn execution(&self, id: &SubmissionId) -> String {
+        execution_arn(&self.stack.deployed.state_machine, id.aws_safe().as_str())
+    }
+
+    pub(crate) async fn end_of(&self, id: &SubmissionId) -> Result<DescribeExecutionOutput> {
+        loop {
+            let described = self.stack.clients.sfn.describe_execution().execution_arn(self.execution(id)).send();
+            let execution = described.await.context("the message started no execution")?;
+            if *execution.status() != ExecutionStatus::Running {
+                return Ok(execution);
+            }
+            sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    /// Sends an execution's end to `report`, as EventBridge does: at least once.
+    pub(crate) async fn report_end(&self, execution: &DescribeExecutionOutput) -> Result<()> {
+        let event = json!({
+            "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
+            "detail": {
+                "executionArn": execution.execution_arn(), "status": execution.status().as_str(),
+                "input": execution.input(), "error": execution.error(),
+                "startDate": execution.start_date().to_millis()?,
+                "stopDate": execution.stop_date().map(|at| at.to_millis()).transpose()?,
+            },
+        });
+        self.report(&event).await
+    }
+
+    /// Invokes the function `report`.
+    pub(crate) async fn report(&self, event: &Value) -> Result<()> {
+        let name = format!("{}-report", local::deploy::STACK);
+        let payload = aws_sdk_lambda::primitives::Blob::new(event.to_string());
+        let answer = self.stack.clients.lambda.invoke().function_name(name).payload(payload).send().await?;
+        let payload = answer.payload().map(|payload| String::from_utf8_lossy(payload.as_ref()).into_owned());
+        ensure!(answer.function_error().is_none(), "report: {}", payload.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Checks that no build, job or container of a submission is left.
+    pub(crate) async fn no_orphan(&self, id: &SubmissionId) -> Result<()> {
+        let prefix = format!("{}-", id.aws_safe());
+        let mut left = String::new();
+        for _ in 0..100 {
+            let running = self.running.lock().clone();
+            let filter = format!("name=marathon-match-{prefix}");
+            let containers = self.stack.engine.output(&["ps", "--all", "--quiet", "--filter", &filter]).await?;
+            let tasks: Vec<&String> = running.iter().filter(|name| name.starts_with(&prefix)).collect();
+            if tasks.is_empty() && containers.is_empty() {
+                return Ok(());
+            }
+            left = format!("tasks {tasks:?}, containers {containers:?}");
+            sleep(Duration::from_millis(200)).await;
+        }
+        bail!("still running: {left}")
+    }
+}
+
+/// Sets a variable of a function's environment, which restarts the function.
+async fn set_variable(stack: &Stack, function: &str, name: &str, value: &str) -> Result<()> {
+    let lambda = &stack.clients.lambda;
+    let function = format!("{}-{function}", local::deploy::STACK);
+    let configuration = lambda.get_function_configuration().function_name(&function).send().await?;
+    let environment = aws_sdk_lambda::types::Environment::builder()
+        .set_variables(configuration.environment.and_then(|environment| environment.variables))
+        .variables(name, value)
+        .build();
+    let update = lambda.update_function_configuration().function_name(&function).environment(environment);
+    update.send().await.with_context(|| format!("setting {name} of {function}"))?;
+    Ok(())
+}
+
+/// Faults that the emulator injects itself, in the format of
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/sfn-local-mock-cfg-file.html>.
+fn emulated_faults() -> Value {
+    let (mut cases, mut responses) = (json!({}), json!({}));
+    for emulated in of_state_machine() {
+        let response = json!({"Throw": {"Error": emulated.error, "Cause": "injected"}});
+        let visits = if emulated.times == Times::Once { "0" } else { "0-1000000" };
+        cases[emulated.case] = json!({ emulated.state: emulated.case });
+        responses[emulated.case] = json!({ visits: response });
+    }
+    let machine = format!("{}-processing", local::deploy::STACK);
+    json!({"StateMachines": { machine: {"TestCases": cases}}, "MockedResponses": responses})
+}
