@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Installs what the local stack needs and this machine lacks, with `bench` what benchmarks need beside. Run again, it finds
-# everything in place.
+# Installs what the local stack needs, and with `bench` also what the benchmarks need. Skips what is already installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 say() { printf '%s\n' "$*" >&2; }
 
-# Installs Debian packages, as root or by sudo.
+# Installs Debian packages, as root or with sudo.
 install() {
   local apt=(apt-get)
   if [ "$(id -u)" != 0 ]; then
@@ -21,7 +20,7 @@ install() {
   fi
 }
 
-# A folder of Python tools, made anew when its list changes.
+# A folder of Python tools. It is created again when its list changes.
 tools() {
   local folder=.local/$1 list=scripts/requirements/$1.txt
   cmp -s "$list" "$folder/installed.txt" && return
@@ -38,8 +37,8 @@ if ! command -v cc >/dev/null || ! command -v c++ >/dev/null || ! command -v mak
 fi
 command -v python3 >/dev/null || install python3 python3-venv
 command -v setpriv >/dev/null || install util-linux
-# Wanted, not needed: the samples' base image is made of busybox where it cannot be pulled, and a test speaks to the broker
-# with kcat. Who may not install packages can still run everything else on an engine that is there.
+# Optional: without a network, the samples' base image is built from busybox, and a test uses kcat. Without permission to
+# install packages, everything else still works on an existing container engine.
 if [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; then
   [ -x /bin/busybox ] || install busybox-static
   command -v kcat >/dev/null || install kcat

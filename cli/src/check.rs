@@ -14,8 +14,8 @@ use crate::REJECTED;
 
 /// Check a submission's archive as the processor does after downloading it
 ///
-/// Reads the whole archive and says what the processor would say: whether it may be unpacked, and where its Dockerfile is.
-/// Nothing is unpacked to disk, built or sent. The limits are the defaults; an operator can change them.
+/// Reads the whole archive and says what the processor would say: whether the archive is accepted, and where its Dockerfile is.
+/// Nothing is unpacked to disk, built or sent. The default limits apply; the operator of a stack may have set others.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit status:

@@ -14,7 +14,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Rehearses and scores submissions on this machine, and looks after deployed stacks.
+/// Rehearses and scores submissions on this machine, and replays quarantined records of deployed stacks.
 #[derive(Debug, Parser)]
 #[command(name = "marathon", version, arg_required_else_help = true)]
 struct Arguments {

@@ -29,7 +29,7 @@ const SAMPLE: &str = "samples/submissions/regression";
 /// How long a message may take to start an execution.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
-/// Rehearse a submission: build its image, train it and score its predictions on this machine
+/// Rehearse a submission: build its image, train its model and score its predictions on this machine
 ///
 /// Shows each step as it happens and the outcome at the end. The outcome, the model, the predictions and the logs are kept
 /// in the folder that the last line names.
@@ -47,7 +47,7 @@ pub(crate) struct Run {
 
 /// Publish the sample message on Kafka and follow the sample submission to its outcome
 ///
-/// The same as `marathon run` on samples/submissions/regression.
+/// The same as `marathon run samples/submissions/regression`.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct Demo {

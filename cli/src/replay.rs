@@ -17,9 +17,10 @@ const ABANDONED_BATCHES: &str = "aws/lambda/";
 
 /// Deliver quarantined records of a deployed stack again
 ///
-/// Invokes the stack's function intake with each record under quarantine/ and each batch under aws/lambda/ of its staging
-/// bucket. What is delivered is deleted there; what still cannot be read stays. To correct a record, change its Base64
-/// "value" and put the object back under its key first. Uses the AWS credentials and region of the environment.
+/// Invokes the stack's intake function with each record under quarantine/ and each batch under aws/lambda/ of its staging
+/// bucket. Delivered objects are deleted from the bucket; objects that still cannot be read stay. To correct a record before
+/// you replay it, change its Base64 "value" and put the object back under the same key. Uses the AWS credentials and region
+/// of the environment.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

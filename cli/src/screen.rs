@@ -60,8 +60,8 @@ impl Display for OutcomeText<'_> {
         };
         writeln!(f, "  submission   {}\n  outcome      {status}", outcome.submission_id)?;
         if let Some(failure) = &outcome.failure {
-            let step = failure.step.map(|step| format!(" in {step:?}")).unwrap_or_default();
-            writeln!(f, "  failure      {}{step}\n  reason       {}", failure.code, failure.message)?;
+            let step = failure.step.map(|step| format!(" in step {step:?}")).unwrap_or_default();
+            writeln!(f, "  failure code {}{step}\n  message      {}", failure.code, failure.message)?;
             if let Some(detail) = &failure.detail {
                 writeln!(f, "  detail       {detail}")?;
             }

@@ -16,7 +16,7 @@ use crate::INTERRUPTED;
 /// Options of every command that starts the local stack.
 #[derive(Debug, Args)]
 pub(crate) struct StackArguments {
-    /// Bootstrap servers (host:port, plain text) of a Kafka broker to use instead of the built-in one
+    /// Bootstrap servers (host:port, without TLS) of a Kafka broker to use instead of the built-in one
     #[arg(long, env = "KAFKA_URL", value_name = "SERVERS")]
     kafka_url: Option<String>,
     /// Memory of a training container in MB
@@ -25,7 +25,7 @@ pub(crate) struct StackArguments {
     /// Template parameter to override, such as MaxRuntimeInSeconds=600; can be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
-    /// Factor on the waits between retries; 1 waits as long as on AWS
+    /// Factor by which waits between retries are multiplied; 1 waits as long as on AWS
     #[arg(long, default_value_t = 0.05, value_name = "FACTOR")]
     wait_scale: f64,
 }
@@ -53,7 +53,7 @@ fn repository() -> Result<PathBuf> {
 /// Start the whole system on this machine and leave it running until Ctrl-C
 ///
 /// Prints the addresses of the AWS emulator, the Kafka broker, the Submission API and the scoring API, each with a command
-/// to try. Everything it starts ends with it.
+/// to try. Ctrl-C stops everything it started.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  marathon up --kafka-url localhost:9092")]
 pub(crate) struct Up {

@@ -17,14 +17,15 @@ use crate::score::{EXIT_STATUS, Scored, files};
 
 /// Do predictions behave alike on validation, test and live data?
 ///
-/// The score is the mean over the regions of feature space of the largest D between two of the three.
+/// In each region of feature space, D is computed for each pair of the three. The score is the mean of the largest D of each
+/// region. D is the two-sample Kolmogorov-Smirnov statistic.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct Arguments {
     #[arg(
         long,
         value_name = "FILE",
-        help = "The tournament data: the columns id, data_type (validation, test or live) and those whose names contain feature"
+        help = "The tournament data: the columns id, data_type (validation, test or live) and those whose names contain \"feature\""
     )]
     tournament: PathBuf,
     /// Training data with the same features, clustered together with the tournament data
@@ -33,7 +34,7 @@ pub(crate) struct Arguments {
     /// Regions (id, region): read if the file exists, otherwise computed and written to it
     #[arg(long, value_name = "FILE")]
     regions: Option<PathBuf>,
-    /// A score below it is concordant
+    /// Predictions with a score below this value are concordant
     #[arg(long, default_value_t = DEFAULT_THRESHOLD, value_name = "SCORE")]
     threshold: f64,
     /// Draw the distributions that decided the score of the first submission, as SVG
@@ -42,7 +43,7 @@ pub(crate) struct Arguments {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Predictions
+    /// Files of predictions, one for each submission
     #[arg(required = true)]
     submissions: Vec<PathBuf>,
 }

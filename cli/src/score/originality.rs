@@ -15,32 +15,32 @@ use crate::score::{EXIT_STATUS, Scored, files};
 
 /// Is a submission a near copy of an earlier one?
 ///
-/// Compares it with earlier submissions by other users. D is the two-sample Kolmogorov-Smirnov statistic.
+/// Compares it with earlier submissions by other participants. D is the two-sample Kolmogorov-Smirnov statistic.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct Arguments {
-    /// Earlier submissions: a folder of CSV files, or a manifest (CSV with the column file and optionally user and created)
+    /// Earlier submissions: a folder of CSV files, or a manifest (CSV with the column "file" and, optionally, "user" and "created")
     #[arg(long, value_name = "PATH")]
     previous: PathBuf,
     /// The tournament data with the expected ids [default: the ids of the submission]
     #[arg(long, value_name = "FILE")]
     tournament: Option<PathBuf>,
-    /// The submission's user, whose own earlier submissions do not count [default: as in the manifest]
+    /// The participant's user id; the participant's own earlier submissions are not compared [default: as in the manifest]
     #[arg(long)]
     user: Option<String>,
     /// When the submission was created, RFC 3339 [default: as in the manifest, or after all others]
     #[arg(long, value_name = "TIME")]
     created: Option<String>,
-    /// A D below it makes the submission not original
+    /// A D below this value makes the submission not original
     #[arg(long, default_value_t = Rules::default().equal_threshold, value_name = "D")]
     equal_threshold: f64,
-    /// A D below it makes two submissions similar
+    /// A D below this value makes two submissions similar
     #[arg(long, default_value_t = Rules::default().similar_threshold, value_name = "D")]
     similar_threshold: f64,
     /// This many similar submissions make the submission not original
     #[arg(long, default_value_t = Rules::default().max_similar, value_name = "COUNT")]
     max_similar: u32,
-    /// An absolute Pearson correlation above it makes the submission not original [default: off]
+    /// An absolute Pearson correlation above this value makes the submission not original [default: off]
     #[arg(long, value_name = "R")]
     max_correlation: Option<f64>,
     /// Draw the distributions of the submission and the nearest earlier one, as SVG

@@ -16,7 +16,7 @@ use crate::job::Job;
 /// Characters kept of a message from one of our functions.
 const MESSAGE_CHARACTERS: usize = 2000;
 
-const UNEXPECTED: &str = "Processing failed because of a problem with the platform, not with the submission. The operators have been alerted. You do not need to change the submission.";
+const UNEXPECTED: &str = "Processing failed because of a problem with the platform, not with the submission. The operators have been alerted. You do not need to change the submission or submit it again.";
 
 /// What a failure means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub fn classify(step: Step, error: &StepError, job: Option<&Job>) -> Classificat
         Step::BuildImage => build::classify(error),
         Step::ResolveImage => Classification::new(
             FailureCode::BuildServiceFault,
-            "The image was built, but the registry does not list it. The operators have been alerted. You do not need to change the submission.",
+            "The image was built, but the registry does not list it. The operators have been alerted. You do not need to change the submission or submit it again.",
         )
         .reporting(error)
         .retry_after(60),

@@ -46,12 +46,14 @@ impl FinishedExecution {
     pub fn unreported(execution: &Execution) -> Option<Self> {
         let code = execution.error.as_deref().and_then(FailureCode::from_name);
         let message = match execution.status {
-            ExecutionStatus::Aborted => "An operator stopped the processing. You do not need to change the submission.",
+            ExecutionStatus::Aborted => {
+                "An operator stopped the processing. You do not need to change the submission or submit it again."
+            }
             ExecutionStatus::TimedOut => {
-                "Processing exceeded its time limit. The operators have been alerted. You do not need to change the submission."
+                "Processing exceeded its time limit. The operators have been alerted. You do not need to change the submission or submit it again."
             }
             _ => {
-                "Processing failed because of a problem with the platform, not with the submission. The operators have been alerted. You do not need to change the submission."
+                "Processing failed because of a problem with the platform, not with the submission. The operators have been alerted. You do not need to change the submission or submit it again."
             }
         };
         Some(Self {

@@ -171,6 +171,11 @@ impl<'a> PublicMetadata<'a> {
     fn new(outcome: &'a Outcome) -> Self {
         let message = match (&outcome.failure, &outcome.scores) {
             (Some(failure), _) => escaped(&failure.message),
+            (None, Some(scores)) if scores.originality.as_ref().is_some_and(|originality| !originality.original) => {
+                "The model was trained and stored, and its predictions were scored. The submission is not original: it is \
+                 too close to an earlier one."
+                    .to_owned()
+            }
             (None, Some(_)) => "The model was trained and stored, and its predictions were scored.".to_owned(),
             (None, None) => "The model was trained and stored.".to_owned(),
         };

@@ -103,7 +103,7 @@ async fn report_if_unreported(arn: &str, deps: &Deps) -> Result<bool, ReportErro
     let described = deps.sfn.describe_execution().execution_arn(arn).send().await;
     let described = described.map_err(|error| failed("DescribeExecution", &error))?;
     let Some(execution) = execution(&described) else {
-        tracing::warn!(execution = arn, status = %described.status(), "the execution cannot be read");
+        tracing::warn!(execution = arn, status = %described.status(), "could not read the execution");
         return Ok(false);
     };
     let Some(submission) = execution.submission_id() else { return Ok(false) };

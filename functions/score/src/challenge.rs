@@ -142,7 +142,7 @@ pub enum ChallengeError {
     Rules(#[from] RuleError),
     #[error("scoring.concordance_threshold is {0}, expected a number from 0 to 1")]
     Threshold(f64),
-    #[error("scoring.metric and scoring.truth must be given together")]
+    #[error("set both scoring.metric and scoring.truth, or neither")]
     MetricWithoutTruth,
 }
 
@@ -257,7 +257,7 @@ mod tests {
             (json!({"training": {"hyper_parameters": {"a": "v".repeat(2501)}}}), "hyper_parameters"),
             (json!({"scoring": {"originality": {"max_similar": 0}}}), "max_similar is 0"),
             (json!({"scoring": {"concordance_threshold": 1.5}}), "concordance_threshold is 1.5"),
-            (json!({"scoring": {"metric": "auc"}}), "must be given together"),
+            (json!({"scoring": {"metric": "auc"}}), "or neither"),
             (json!({"scoring": {"metric": "luck", "truth": "t.csv"}}), "unknown variant `luck`"),
             (json!(7), "the JSON cannot be read"),
         ] {

@@ -16,10 +16,12 @@ use crate::{objects, table};
 /// Why a request could not be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreError {
-    #[error("The settings of the challenge are not valid: {0}. Correct its SSM parameter, then redrive the execution.")]
+    #[error(
+        "The settings of the challenge are not valid: {0}. Correct the challenge's SSM parameter, then redrive the execution."
+    )]
     Settings(#[from] ChallengeError),
     #[error(
-        "The settings of the challenge have no \"scoring\", so its submissions cannot be scored. Add it to the SSM parameter, then redrive the execution."
+        "The settings of the challenge have no \"scoring\", so its submissions cannot be scored. Add \"scoring\" to the challenge's SSM parameter, then redrive the execution."
     )]
     NotScored,
     #[error(
@@ -28,30 +30,32 @@ pub enum ScoreError {
     FileMissing { location: String },
     #[error("{location} is not valid: {source}. Correct the file, then redrive the execution.")]
     FileInvalid { location: String, source: InvalidFile },
-    #[error("Reading {location} failed before its end. The step is tried again.")]
+    #[error("{location} could not be read to its end. The step is retried.")]
     FileUnreadable { location: String, source: io::Error },
     #[error("The rows of {location} could not be clustered: {source}. Correct the file, then redrive the execution.")]
     Clustering { location: String, source: KMeansError },
     #[error(
-        "The files under {location} are not valid: {source}. Delete them and redrive the execution; they are computed again."
+        "The files under {location} are not valid: {source}. Delete them, then redrive the execution, which computes them again."
     )]
     DerivedFiles { location: String, source: InvalidFile },
 
     #[error(
-        "The submission belongs to the challenge {registered}, not to {requested}. Correct the challenge in its record, then redrive the execution."
+        "The submission belongs to the challenge {registered}, not to {requested}. Correct challengeId in the submission's record, then redrive the execution."
     )]
     OtherChallenge { registered: ChallengeId, requested: ChallengeId },
     #[error(
         "The predictionsKey in the record of the submission is {key}, but it must start with predictions/. Correct the record, then redrive the execution."
     )]
     PredictionsKey { key: String },
-    #[error("The submission has no predictions. Upload the file, then submit again.")]
+    #[error("The submission has no predictions. Upload a file of predictions, then submit again.")]
     PredictionsMissing,
     #[error("The predictions are not valid: {0}. Correct the file, then submit again.")]
     PredictionsInvalid(#[source] InvalidFile),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    #[error("{model_uri} is not a model of this stack. Check the output bucket in the stack's parameters.")]
+    #[error(
+        "{model_uri} is not a model of this stack. Correct the parameter OutputS3Bucket, then redrive the execution."
+    )]
     OtherModel { model_uri: String },
 
     #[error("The submission {submission} was not prepared before it was scored. Redrive the execution.")]
@@ -73,18 +77,20 @@ pub enum ScoreError {
         "Concordance could not be scored: {0}. Check the tournament data and its regions, then redrive the execution."
     )]
     Concordance(#[source] ConcordanceError),
-    #[error("Originality could not be scored: {0}. Check the stored values and summaries, then redrive the execution.")]
+    #[error(
+        "Originality could not be scored: {0}. Restore the stored values and summaries from their backups, then redrive the execution."
+    )]
     Originality(#[from] OriginalityError),
-    #[error("The metric could not be computed: {0}. Check the file with the truth, then redrive the execution.")]
+    #[error("The metric could not be computed: {0}. Correct the file with the truth, then redrive the execution.")]
     Metric(#[source] MetricError),
 
     #[error(transparent)]
     Objects(#[from] objects::Error),
     #[error(transparent)]
     Tables(#[from] table::Error),
-    #[error("A temporary file could not be used. The step is tried again.")]
+    #[error("A temporary file could not be used. The step is retried.")]
     TemporaryFile(#[source] aws_sdk_s3::primitives::ByteStreamError),
-    #[error("Scoring stopped unexpectedly. The step is tried again.")]
+    #[error("Scoring stopped unexpectedly. The step is retried.")]
     Panicked(#[from] JoinError),
     /// Decided in an earlier step; now it fails the execution.
     #[error(transparent)]

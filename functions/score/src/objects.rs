@@ -27,15 +27,15 @@ pub(crate) struct Objects {
 pub enum Error {
     #[error("{location} could not be read. Check the function's permission to read it, then redrive the execution.")]
     Read { location: String, source: CallFailed },
-    #[error("{location} could not be read to its end. The step is tried again.")]
+    #[error("{location} could not be read to its end. The step is retried.")]
     Body { location: String, source: ByteStreamError },
     #[error(
-        "{location} could not be written. Check the function's permission to write it, then redrive the execution."
+        "{location} could not be written. Check the function's permission to write to it, then redrive the execution."
     )]
     Write { location: String, source: CallFailed },
-    #[error("{location} is being written by others, or was deleted meanwhile. The step is tried again.")]
+    #[error("{location} was being written by another execution, or was deleted meanwhile. The step is retried.")]
     Conflict { location: String },
-    #[error("Reading {location} stopped unexpectedly. The step is tried again.")]
+    #[error("Reading {location} stopped unexpectedly. The step is retried.")]
     Panicked { location: String, source: JoinError },
 }
 

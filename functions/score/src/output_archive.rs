@@ -34,10 +34,10 @@ pub enum ArchiveError {
         "The output of training has more than {MAX_ENTRIES} files, or is too large after decompression. Write less to /opt/ml/output/data, then submit again."
     )]
     TooMuch,
-    #[error("The predictions could not be written to a temporary file. The step is tried again.")]
+    #[error("The predictions could not be written to a temporary file. The step is retried.")]
     Write(#[source] io::Error),
     /// SageMaker packs the archive, so this is not the participant's fault.
-    #[error("output.tar.gz could not be read. The step is tried again.")]
+    #[error("output.tar.gz could not be read. The step is retried.")]
     Read(#[source] io::Error),
 }
 

@@ -51,7 +51,7 @@ pub enum Error {
     )]
     Read { table: String, source: CallFailed },
     #[error(
-        "The table {table} could not be written. Check the function's permission to write it, then redrive the execution."
+        "The table {table} could not be written. Check the function's permission to write to it, then redrive the execution."
     )]
     Write { table: String, source: CallFailed },
     #[error("The creation date of the submission {id} is out of range. Correct it in the Submission API.")]

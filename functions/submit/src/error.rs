@@ -16,7 +16,9 @@ pub enum HttpError {
     #[error("The API key is missing or not valid. Send one of the keys that the organisers gave you.")]
     WrongKey,
     /// 404.
-    #[error("The submission {id} was not found. Register it in the table of submissions, then send the request again.")]
+    #[error(
+        "The submission {id} was not found. Write its record to the submissions table, then send the request again."
+    )]
     UnknownSubmission { id: String },
     /// 404.
     #[error(
@@ -31,7 +33,7 @@ pub enum HttpError {
     TooLarge { limit: usize },
     /// 503. Only the log says more.
     #[error(
-        "The service is not available at the moment. Send the same request again in a few seconds; a submission is scored only once."
+        "The service is not available at the moment. Send the same request again in a few seconds. Repeating it is safe: a submission is scored only once."
     )]
     Unavailable(#[source] Outage),
 }
@@ -48,7 +50,7 @@ pub enum Outage {
     #[error("The API keys could not be read.")]
     Keys(#[source] CallFailed),
     #[error(
-        "The secret with the API keys is not valid. It must be a JSON object, and at least one of its values a non-empty text."
+        "The secret with the API keys is not valid. It must be a JSON object with at least one non-empty string as a value."
     )]
     KeysInvalid,
 }
@@ -114,8 +116,11 @@ mod tests {
     #[test]
     fn every_error_has_a_status_and_a_body() {
         let errors = [
-            HttpError::malformed("by", "by must be metric or created."),
-            HttpError::Malformed { field: None, message: "The body could not be decoded.".to_owned() },
+            HttpError::malformed("by", "by must be \"metric\" or \"created\"."),
+            HttpError::Malformed {
+                field: None,
+                message: "The body could not be decoded. Send a JSON object with submission_id and api_key.".to_owned(),
+            },
             HttpError::WrongKey,
             HttpError::UnknownSubmission { id: "_9VOLnz2XYZv8J".to_owned() },
             HttpError::UnknownPath,

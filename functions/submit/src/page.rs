@@ -77,7 +77,7 @@ impl Page {
         let by = match query.get("by").map(String::as_str) {
             None | Some("metric") => SortBy::Metric,
             Some("created") => SortBy::Created,
-            Some(_) => return Err(HttpError::malformed("by", "by must be metric or created.")),
+            Some(_) => return Err(HttpError::malformed("by", "by must be \"metric\" or \"created\".")),
         };
         let limit = query.get("limit").map(|limit| {
             let limit = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));

@@ -29,7 +29,7 @@ pub(crate) fn check(name: &[u8]) -> Result<&str, &'static str> {
     for component in name.strip_suffix('/').unwrap_or(name).split('/') {
         match component {
             "" => return Err("has an empty component"),
-            ".." => return Err("leads out of the archive"),
+            ".." => return Err("points outside the archive"),
             _ if component.len() > MAX_COMPONENT_BYTES => return Err("is too long"),
             _ => {}
         }

@@ -43,74 +43,72 @@ impl std::fmt::Display for Quoted {
 pub enum Problem {
     #[error("The submitted file is empty. Submit a zip archive with a Dockerfile at its root or in code/.")]
     Empty,
-    #[error("The submitted file is {what}, not a zip archive. Pack the same files as a .zip file and submit again.")]
+    #[error("The submitted file is {what}, not a zip archive. Pack the same files as a .zip file, then submit again.")]
     NotZip { what: &'static str },
     #[error(
-        "The zip archive is incomplete: its end is missing. Check it with `unzip -t`, pack it again and submit again."
+        "The zip archive is incomplete: its end is missing. Check it with `unzip -t`, pack it again, then submit again."
     )]
     Truncated,
     /// The table of contents contradicts itself or the file.
     #[error(
-        "The zip archive's table of contents is broken ({what}). Pack it again with a common tool and submit again."
+        "The zip archive's table of contents is broken ({what}). Pack it again with a common tool, then submit again."
     )]
     BrokenDirectory { what: &'static str },
     #[error(
         "The zip archive has data {place} that belongs to no entry. Pack it again as a plain archive, not \
-         self-extracting, split or signed, and submit again."
+         self-extracting, split or signed, then submit again."
     )]
     StrayData { place: &'static str },
-    #[error("{name} in the zip archive is encrypted. Pack it without a password and submit again.")]
+    #[error("{name} in the zip archive is encrypted. Pack it without a password, then submit again.")]
     Encrypted { name: Quoted },
     #[error(
         "{name} in the zip archive is compressed with method {method}. Only methods 0 (stored) and 8 (deflate) are \
-         supported. Pack it with `zip -r` or with the default settings of another tool and submit again."
+         supported. Pack it with `zip -r` or with the default settings of another tool, then submit again."
     )]
     Method {
         name: Quoted,
         /// The method's number in the zip format.
         method: u16,
     },
-    #[error("{name} in the zip archive is damaged: {what}. Pack it again and submit again.")]
+    #[error("{name} in the zip archive is damaged: {what}. Pack it again, then submit again.")]
     Damaged { name: Quoted, what: &'static str },
     #[error(
-        "The name {name} in the zip archive {what}. Use relative names with forward slashes that stay inside the archive \
-         and submit again."
+        "The name {name} in the zip archive {what}. Use relative names with forward slashes that stay inside the archive, \
+         then submit again."
     )]
     Name { name: Quoted, what: &'static str },
     /// Neither a file nor a folder.
     #[error(
-        "{name} in the zip archive is {what}. Only files and folders are allowed. Replace it with a regular file and \
-         submit again."
+        "{name} in the zip archive is {what}. Only files and folders are allowed. Replace it with a regular file, then submit again."
     )]
     Special { name: Quoted, what: &'static str },
-    #[error("The zip archive contains {name} more than once. Pack it again from a folder and submit again.")]
+    #[error("The zip archive contains {name} more than once. Pack it again from a folder, then submit again.")]
     Duplicate { name: Quoted },
-    #[error("The zip archive contains {name} below a file. Pack it again from a folder and submit again.")]
+    #[error(
+        "The zip archive contains {name} below a path that is a file, not a folder. Pack it again from a folder, then submit again."
+    )]
     BelowFile { name: Quoted },
     #[error(
-        "The two headers of {name} in the zip archive have a different {what}. Pack it again with a common tool and \
-         submit again."
+        "The two headers of {name} in the zip archive disagree about its {what}. Pack it again with a common tool, then submit again."
     )]
     HeadersDisagree { name: Quoted, what: &'static str },
-    #[error("{name} in the zip archive overlaps another entry. Pack it again with a common tool and submit again.")]
+    #[error("{name} in the zip archive overlaps another entry. Pack it again with a common tool, then submit again.")]
     Overlap { name: Quoted },
     #[error(
-        "The zip archive contains {entries} files and folders; the limit is {limit}. Remove some and submit again."
+        "The zip archive contains {entries} files and folders; the limit is {limit}. Remove some, then submit again."
     )]
     TooManyEntries { entries: u64, limit: u64 },
     #[error(
-        "{name} in the zip archive unpacks to more than {limit} bytes, the limit for one file. Make it smaller and submit \
-         again."
+        "{name} in the zip archive unpacks to more than {limit} bytes, the limit for one file. Make it smaller, then submit again."
     )]
     EntryTooLarge { name: Quoted, limit: u64 },
     #[error(
-        "The zip archive unpacks to more than {limit} bytes, the limit for all files together. Remove some files and \
-         submit again."
+        "The zip archive unpacks to more than {limit} bytes, the limit for all files together. Remove some files, then submit again."
     )]
     UnpackedTooLarge { limit: u64 },
     #[error(
         "{name} in the zip archive unpacks to more than {limit} times its compressed size, which indicates a zip bomb or \
-         padding. Create such data in the Dockerfile or during training and submit again."
+         padding. Leave it out, create such data in the Dockerfile or during training, then submit again."
     )]
     Bomb {
         /// The entry at which the limit was reached.
@@ -123,12 +121,12 @@ pub enum Problem {
         similar: Vec<Quoted>,
     },
     #[error(
-        "{name} in the zip archive is empty. Write the instructions that build the image into it and submit again."
+        "{name} in the zip archive is empty. Write the instructions that build the image into it, then submit again."
     )]
     EmptyDockerfile { name: Quoted },
     #[error(
         "The zip archive has a Dockerfile at its root and another one in code/, so it is not clear which one to build. \
-         Remove or rename one of them and submit again."
+         Remove or rename one of them, then submit again."
     )]
     TwoDockerfiles,
     /// Not the fault of the archive.
@@ -178,12 +176,12 @@ impl From<io::Error> for Problem {
 
 fn suggestion(similar: &[Quoted]) -> String {
     if similar.is_empty() {
-        return ". Add a file with exactly this name and submit again.".to_owned();
+        return ". Add a file with exactly this name, then submit again.".to_owned();
     }
     let similar: Vec<&str> = similar.iter().map(|name| name.0.as_str()).collect();
     format!(
         ", but it has {}. The name has to be exactly Dockerfile, including the capital D. Pack the files themselves, not \
-         the folder around them, and submit again.",
+         the folder around them, then submit again.",
         similar.join(", ")
     )
 }
@@ -214,7 +212,7 @@ mod tests {
             Problem::Encrypted { name: name() },
             Problem::Method { name: name(), method: 12 },
             Problem::Damaged { name: name(), what: "its checksum is wrong" },
-            Problem::Name { name: Quoted::new(b"../train.py"), what: "leads out of the archive" },
+            Problem::Name { name: Quoted::new(b"../train.py"), what: "points outside the archive" },
             Problem::Special { name: name(), what: "a symbolic link" },
             Problem::Duplicate { name: name() },
             Problem::BelowFile { name: name() },

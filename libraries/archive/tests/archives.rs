@@ -171,8 +171,8 @@ fn a_count_beyond_the_limit_is_refused_before_anything_is_read() {
 #[test]
 fn unsafe_names_are_refused() {
     for (name, says) in [
-        (&b"../etc/cron.d/x"[..], "leads out of the archive"),
-        (b"code/../../x", "leads out of the archive"),
+        (&b"../etc/cron.d/x"[..], "points outside the archive"),
+        (b"code/../../x", "points outside the archive"),
         (b"/etc/passwd", "is an absolute path"),
         (b"C:x", "drive letter"),
         (b"..\\x", "backslash"),
@@ -221,7 +221,7 @@ fn a_path_occurs_only_once() {
     for below in ["Dockerfile/x", "Dockerfile/x/y/", "./Dockerfile/x"] {
         // Not adjacent when sorted by bytes.
         let entries = [Entry::new("Dockerfile-x", ""), Entry::new(below, ""), dockerfile()];
-        assert_refused(check_entries(entries), ArchiveUnsafe, "below a file");
+        assert_refused(check_entries(entries), ArchiveUnsafe, "below a path that is a file");
     }
 }
 
@@ -256,11 +256,11 @@ fn headers_that_disagree_are_refused() {
         (entry().with(|e| e.local.2 += 1), "size"),
         (entry().streamed().with(|e| e.local.2 = 9), "size"),
     ] {
-        assert_entry_refused(entry, ArchiveUnsafe, &format!("have a different {says}"));
+        assert_entry_refused(entry, ArchiveUnsafe, &format!("disagree about its {says}"));
     }
     let mut method = Zip::of([dockerfile()]).pack();
     method[8] = 8;
-    assert_refused(check(&method), ArchiveUnsafe, "have a different compression");
+    assert_refused(check(&method), ArchiveUnsafe, "disagree about its compression");
     let mut encrypted = Zip::of([dockerfile()]).pack();
     encrypted[6] = 1;
     assert_refused(check(&encrypted), ArchiveInvalid, "without a password");

@@ -19,8 +19,7 @@ pub enum Error {
     )]
     Transport { call: String, source: reqwest::Error },
     #[error(
-        "{call} failed with status {status}{}. The step is retried. If it keeps failing, the Submission API or its token \
-         service is down.", quoted(.message)
+        "{call} failed with status {status}{}. The step is retried. If it keeps failing, check whether the Submission API and its token service are running.", quoted(.message)
     )]
     Unavailable { call: String, status: u16, message: String },
     /// The answer does not follow the API's documentation.
@@ -29,7 +28,7 @@ pub enum Error {
          SUBMISSION_API_URL and AUTH0_URL name the right services."
     )]
     Malformed { call: String, reason: String },
-    #[error("{call} was interrupted after {received} bytes{}. The step is retried.", of_announced(*.announced))]
+    #[error("{call} was interrupted after {received} bytes{}. The step is retried. If it keeps failing, check the network between the Submission API and the function.", of_announced(*.announced))]
     Truncated { call: String, received: u64, announced: Option<u64>, source: Option<reqwest::Error> },
     #[error(
         "{call} was refused because the submission is still being scanned for viruses. The step is retried. If it keeps \
@@ -37,25 +36,21 @@ pub enum Error {
     )]
     StillScanning { call: String },
     #[error(
-        "{call} was refused because this submission may not be downloaded. Check its antivirus review and the \
-         permissions of the processor's client."
+        "{call} was refused because this submission may not be downloaded. Check its antivirus review and the permissions of the processor's client, then redrive the execution."
     )]
     NotAllowed { call: String },
     /// Either the API refused a new token, or the token service refused the credentials.
     #[error(
-        "{call} was denied with status {status}{}. Check the credentials in the secret AUTH0_SECRET_ARN, \
-         AUTH0_AUDIENCE, and the scopes of the processor's client.", quoted(.message)
+        "{call} was denied with status {status}{}. Check the credentials in the secret that AUTH0_SECRET_ARN names, the value of AUTH0_AUDIENCE and the scopes of the processor's client, then redrive the execution.", quoted(.message)
     )]
     Denied { call: String, status: u16, message: String },
     #[error(
-        "{call}: the Submission API does not have this submission. It was deleted, or its message comes from another \
-         environment."
+        "{call}: the Submission API does not have this submission. It was deleted, or its Kafka message comes from another environment. Check that the topic and the API belong to the same environment."
     )]
     NotFound { call: String },
     /// A retry does not change this status.
     #[error(
-        "{call} failed with the unexpected status {status}{}. Check that SUBMISSION_API_URL and AUTH0_URL name the right \
-         services.", quoted(.message)
+        "{call} failed with the unexpected status {status}{}. Check that SUBMISSION_API_URL and AUTH0_URL name the right services, then redrive the execution.", quoted(.message)
     )]
     Unexpected { call: String, status: u16, message: String },
     #[error(
@@ -64,14 +59,16 @@ pub enum Error {
     )]
     TooLarge { limit: u64 },
     #[error(
-        "The download could not be written to disk. Give the function more ephemeral storage than MAX_ARCHIVE_BYTES."
+        "The download could not be written to disk. Give the function more ephemeral storage than MAX_ARCHIVE_BYTES, then redrive the execution."
     )]
     Sink { source: io::Error },
     #[error("The HTTPS client could not be created because the function has no usable root certificates.")]
     Client { source: reqwest::Error },
-    #[error("The secret {arn} could not be read. Check AUTH0_SECRET_ARN and the function's permission to read it.")]
+    #[error(
+        "The secret {arn} could not be read. Check AUTH0_SECRET_ARN and the function's permission to read the secret, then redrive the execution."
+    )]
     Secret { arn: SecretArn, source: CallFailed },
-    #[error("The secret {arn} is not valid: {source}. Correct its value.")]
+    #[error("The secret {arn} is not valid: {source}. Correct its value, then redrive the execution.")]
     Credentials { arn: SecretArn, source: InvalidCredentials },
 }
 

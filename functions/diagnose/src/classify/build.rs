@@ -6,13 +6,13 @@ use domain::{FailureCode, StepError};
 use super::{Classification, unexpected};
 use crate::job::Build;
 
-const SERVICE_FAULT: &str = "The image could not be built because the build service failed. The operators have been alerted. You do not need to change the submission.";
+const SERVICE_FAULT: &str = "The image could not be built because the build service failed. The operators have been alerted. You do not need to change the submission or submit it again.";
 
 pub(super) fn classify(error: &StepError) -> Classification {
     match error.error.as_str() {
         "CodeBuild.AccountLimitExceededException" => Classification::new(
             FailureCode::QuotaExceeded,
-            "Too many images are being built. The build starts when others have finished. You do not need to change the submission.",
+            "The image could not be built because too many other images were being built. The operators have been alerted. You do not need to change the submission or submit it again.",
         )
         .detail(error.cause.clone())
         .retry_after(120),
@@ -29,7 +29,7 @@ pub(super) fn classify(error: &StepError) -> Classification {
 /// The message for a build that failed at a known position of the Dockerfile.
 pub(super) fn failed_at(position: &str) -> String {
     format!(
-        "The image did not build: in the Dockerfile, {position} failed. The last lines of the log show why. Fix it, check it with `docker build --platform linux/amd64` and submit again."
+        "The image did not build: in the Dockerfile, {position} failed. The last lines of the log show why. Fix it, check it with `docker build --platform linux/amd64`, then submit again."
     )
 }
 
@@ -47,16 +47,16 @@ pub(super) fn failed(build: &Build) -> Classification {
     let classification = match (build.build_status.as_str(), phase) {
         ("FAILED", "BUILD") => Classification::new(
             FailureCode::BuildFailed,
-            "The image did not build. The last lines of the log show why. Fix it, check it with `docker build --platform linux/amd64` and submit again.",
+            "The image did not build. The last lines of the log show why. Fix it, check it with `docker build --platform linux/amd64`, then submit again.",
         ),
         ("TIMED_OUT", "QUEUED") => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry_after(60),
         ("TIMED_OUT", _) => Classification::new(
             FailureCode::BuildTimedOut,
-            "The image took longer to build than the time limit allows. Install fewer or prebuilt packages, do not download data in the Dockerfile, and submit again.",
+            "The image took longer to build than the time limit allows. Install fewer packages or use prebuilt ones, do not download data in the Dockerfile, then submit again.",
         ),
         ("STOPPED", _) => Classification::new(
             FailureCode::BuildServiceFault,
-            "An operator stopped the build. You do not need to change the submission.",
+            "An operator stopped the build. You do not need to change the submission or submit it again; the operators decide whether it is processed further.",
         ),
         _ => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry_after(60),
     };

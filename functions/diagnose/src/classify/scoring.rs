@@ -14,7 +14,7 @@ pub(super) fn classify(error: &StepError) -> Classification {
     }
     Classification::new(
         FailureCode::ScoringFault,
-        "The model was trained, but its predictions could not be scored because of a problem with the platform. The operators have been alerted. You do not need to change the submission.",
+        "The model was trained, but its predictions could not be scored because of a problem with the platform. The operators have been alerted. You do not need to change the submission or submit it again.",
     )
     .reporting(error)
 }

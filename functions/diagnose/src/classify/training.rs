@@ -6,7 +6,7 @@ use domain::{FailureCode, StepError};
 use super::{Classification, unexpected};
 use crate::job::TrainingJob;
 
-const SERVICE_FAULT: &str = "The model could not be trained because the training service failed. The operators have been alerted. You do not need to change the submission.";
+const SERVICE_FAULT: &str = "The model could not be trained because the training service failed. The operators have been alerted. You do not need to change the submission or submit it again.";
 
 pub(super) fn classify(error: &StepError) -> Classification {
     // Refused arguments and temporary problems have the same name. The cause contains the HTTP status.
@@ -14,7 +14,7 @@ pub(super) fn classify(error: &StepError) -> Classification {
     match error.error.as_str() {
         "SageMaker.ResourceLimitExceededException" => Classification::new(
             FailureCode::QuotaExceeded,
-            "All training machines are in use. Training starts when one is free. You do not need to change the submission.",
+            "The model could not be trained because all training machines were in use. The operators have been alerted. You do not need to change the submission or submit it again.",
         )
         .detail(error.cause.clone())
         .retry_after(300),
@@ -43,7 +43,7 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
     let classification = if has("CapacityError") || matches!(secondary, "Interrupted" | "MaxWaitTimeExceeded") {
         Classification::new(
             FailureCode::CapacityUnavailable,
-            "No training machine was available. You do not need to change the submission.",
+            "No training machine was available. The operators have been alerted. You do not need to change the submission or submit it again.",
         )
         .retry_after(300)
     } else if has("InternalServerError") {
@@ -51,7 +51,7 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
     } else if secondary == "MaxRuntimeExceeded" {
         Classification::new(
             FailureCode::TrainingTimedOut,
-            "Training exceeded the time limit and was stopped. Train for fewer iterations or on fewer rows, or save the model before the limit, and submit again.",
+            "Training exceeded the time limit and was stopped. Train for fewer iterations or on fewer rows, or make `train` save the model and exit before the limit, then submit again.",
         )
     } else if has("instance type with more memory")
         || has("Out of Memory")
@@ -60,12 +60,12 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
     {
         Classification::new(
             FailureCode::TrainingOutOfMemory,
-            "Training needed more memory than the machine has and was stopped. Load the data in parts, or use smaller data types and batches, and submit again.",
+            "Training needed more memory than the machine has and was stopped. Load the data in parts, or use smaller data types and batches, then submit again.",
         )
     } else if job.training_job_status == "Stopped" {
         Classification::new(
             FailureCode::TrainingServiceFault,
-            "An operator stopped the training. You do not need to change the submission.",
+            "An operator stopped the training. You do not need to change the submission or submit it again; the operators decide whether it is processed further.",
         )
     } else if has("CannotStartContainerError")
         || has("exec format error")
@@ -74,12 +74,12 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
     {
         Classification::new(
             FailureCode::ImageUnusable,
-            "The image could not run `train`. Put an executable named `train` on the PATH (or make it the entry point), build it for linux/amd64, check it with `docker run IMAGE train`, and submit again.",
+            "The image could not run `train`. Put an executable named `train` on the PATH (or make it the entry point), build it for linux/amd64, check it with `docker run IMAGE train`, then submit again.",
         )
     } else {
         Classification::new(
             FailureCode::TrainingFailed,
-            "The training program ended with an error. Its last lines show why. Fix it, test it on your own machine and submit again.",
+            "The training program ended with an error. The last lines of the log show why. Fix it, test it on your own machine, then submit again.",
         )
     };
     classification.detail(reason)
