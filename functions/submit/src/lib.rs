@@ -53,7 +53,7 @@ impl Deps {
             submissions_table: settings.submissions_table.into(),
             sfn: aws_sdk_sfn::Client::new(aws),
             state_machine: settings.state_machine.into(),
-            keys: CachedKeys::new(secrets, settings.secret_arn.into(), settings.key_cache),
+            keys: CachedKeys::new(secrets, settings.secret_arn, settings.key_cache),
             public_reads: settings.public_reads,
         }
     }

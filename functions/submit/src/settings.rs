@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use runtime::settings::{SecretArn, SettingError, StateMachineArn, TableName, Variables};
+use runtime::settings::{SettingError, StateMachineArn, TableName, Variables};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -9,8 +9,8 @@ pub struct Settings {
     pub submissions_table: TableName,
     /// `SCORING_STATE_MACHINE_ARN`: the state machine that scores a submission.
     pub state_machine: StateMachineArn,
-    /// `API_KEYS_SECRET_ARN`: the secret whose values are the valid API keys.
-    pub secret_arn: SecretArn,
+    /// `API_KEYS_SECRET_ARN`: the secret whose values are the valid API keys. Any secret id: emulators give a new secret no ARN.
+    pub secret_arn: String,
     /// `KEY_CACHE_SECONDS` (default 300), at least 1: how long keys are cached.
     pub key_cache: Duration,
     /// `PUBLIC_READS` (default false): whether records and leaderboards can be read without a key.
