@@ -39,6 +39,7 @@ fn main() -> Result<std::process::ExitCode> {
         root: std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?,
         kafka: None,
         memory_bytes: 512 * 1024 * 1024,
+        data: None,
         wait_scale: 0.01,
         parameters: Vec::new(),
         environment: Vec::new(),
@@ -77,6 +78,9 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         a_hostile_log_is_redacted,
         a_broken_dockerfile_is_the_participants_fault,
         a_failing_training_is_the_participants_fault,
+        a_training_log_keeps_the_order_of_both_streams_and_ends_with_the_error,
+        a_rehearsal_keeps_files_that_score_by_hand_as_they_did_on_the_platform,
+        a_rehearsal_trains_on_the_participants_own_data,
         training_that_runs_out_of_memory_is_rejected_as_such,
         an_image_without_a_train_program_is_unusable,
         training_without_valid_predictions_is_rejected,
@@ -264,7 +268,7 @@ async fn the_two_synchronous_tasks_get_exactly_these_arguments(stack: &Stack) ->
         "StoppingCondition": {"MaxRuntimeInSeconds": 86400},
         "EnableManagedSpotTraining": false,
         "EnableNetworkIsolation": true,
-        "Environment": {"SUBMISSION_ID": "SUBMISSION-ID"},
+        "Environment": {"PYTHONUNBUFFERED": "1", "SUBMISSION_ID": "SUBMISSION-ID"},
         "Tags": [
             {"Key": "marathon-match:stack", "Value": deploy::STACK},
             {"Key": "marathon-match:submission", "Value": "SUBMISSION-ID"},
@@ -316,7 +320,8 @@ async fn an_aborted_execution_is_reported_too(stack: &Stack) -> Result<()> {
     }
     let outcome = stack.stored_outcome(&id).await?;
     ensure!(outcome.status == Status::Failed, "{outcome:?}");
-    ensure!(failure_of(&outcome)?.message.starts_with("An operator stopped the processing."), "{outcome:?}");
+    let failure = failure_of(&outcome)?;
+    ensure!(failure.code == FailureCode::Aborted && failure.step.is_none(), "{outcome:?}");
     Ok(())
 }
 
@@ -374,6 +379,91 @@ async fn a_failing_training_is_the_participants_fault(stack: &Stack) -> Result<(
     let failure = failure_of(&outcome)?;
     ensure!(failure.detail.as_deref().is_some_and(|detail| detail.contains("feature7")), "{failure:?}");
     ensure!(failure.log_tail.iter().any(|line| line.contains("reading the training data")), "{failure:?}");
+    Ok(())
+}
+
+async fn a_training_log_keeps_the_order_of_both_streams_and_ends_with_the_error(stack: &Stack) -> Result<()> {
+    const LINES: usize = 3000;
+    let submission = dockerfile("FROM public.ecr.aws/docker/library/busybox:1.37\nCOPY train /bin/train\n")?;
+    let train = format!(
+        "#!/bin/sh\nfor at in $(seq {LINES}); do\n  echo out $at\n  [ $((at % 100)) = 0 ] && echo err $at >&2\ndone\n\
+         echo the reason >&2\nexit 7\n"
+    );
+    executable(&submission.path().join("train"), &train)?;
+    let outcome = rejected(stack, submission.path(), FailureCode::TrainingFailed).await?;
+    let tail = &failure_of(&outcome)?.log_tail;
+    ensure!(tail.last().is_some_and(|line| line == "the reason"), "{tail:?}");
+    let logs = stack.logs("/aws/sagemaker/TrainingJobs").await?;
+    let log = logs.iter().find(|log| log.contains("the reason")).context("no log")?;
+    let lines: Vec<&str> = log.lines().collect();
+    if stack.engine.name() == "podman" {
+        let expected: Vec<String> = (1..=LINES)
+            .flat_map(|at| [Some(format!("out {at}")), (at % 100 == 0).then(|| format!("err {at}"))])
+            .chain([Some("the reason".to_owned())])
+            .flatten()
+            .collect();
+        ensure!(lines == expected, "the order of {} lines is not the one of writing", lines.len());
+    }
+    ensure!(lines.len() == LINES + LINES / 100 + 1, "{} lines", lines.len());
+    Ok(())
+}
+
+fn executable(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text)?;
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Ok(())
+}
+
+fn utf8(path: &Path) -> Result<&str> {
+    path.to_str().context("the path is not UTF-8")
+}
+
+/// Runs the program `marathon` to its end.
+async fn marathon_run(arguments: &[&str]) -> Result<std::process::Output> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    Ok(process::bound_to_this(marathon()?).args(arguments).current_dir(root).output().await?)
+}
+
+async fn a_rehearsal_keeps_files_that_score_by_hand_as_they_did_on_the_platform(_: &Stack) -> Result<()> {
+    let kept = tempfile::tempdir()?;
+    let folder = kept.path();
+    let run = marathon_run(&["demo", "--json", "--keep", utf8(folder)?]).await?;
+    ensure!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let outcome: Value = serde_json::from_slice(&run.stdout)?;
+    ensure!(outcome["status"] == "completed", "{outcome}");
+    for name in ["outcome.json", "model.tar.gz", "output.tar.gz", "predictions.csv", "build.log", "training.log"] {
+        ensure!(folder.join(name).metadata()?.len() > 0, "{name} is empty");
+    }
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (truth, tournament) = (file("challenge/truth.csv"), file("challenge/tournament.csv"));
+    let (training, predictions) = (file("challenge/training.csv"), file("predictions.csv"));
+    let metric = ["score", "metric", "--json", "--metric", "logloss", "--truth", &truth, &predictions];
+    let metric: Value = serde_json::from_slice(&marathon_run(&metric).await?.stdout)?;
+    ensure!(metric[0]["metrics"][0]["score"] == outcome["scores"]["metric"]["score"], "{metric} {outcome}");
+    let files = ["--tournament", &tournament, "--training", &training, &predictions];
+    let concordance = marathon_run(&[&["score", "concordance", "--json"], files.as_slice()].concat()).await?;
+    let concordance: Value = serde_json::from_slice(&concordance.stdout)?;
+    ensure!(concordance[0]["regions"] == outcome["scores"]["concordance"]["regions"], "{concordance} {outcome}");
+    Ok(())
+}
+
+async fn a_rehearsal_trains_on_the_participants_own_data(_: &Stack) -> Result<()> {
+    let submission = dockerfile("FROM public.ecr.aws/docker/library/busybox:1.37\nCOPY train /bin/train\n")?;
+    let (data, kept) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    std::fs::create_dir(data.path().join("part"))?;
+    std::fs::write(data.path().join("part/own.csv"), "id,target\na,1\nb,0\n")?;
+    let train = "#!/bin/sh\ncd /opt/ml/input/data/training\nls -R .\ntouch part/own.csv 2>&1 && exit 3\n\
+                 sed 's/target/probability/; s/1$/0.75/; s/0$/0.25/' part/own.csv >/opt/ml/output/data/predictions.csv\n";
+    executable(&submission.path().join("train"), train)?;
+    let (submission, own, keep) = (utf8(submission.path())?, utf8(data.path())?, utf8(kept.path())?);
+    let run = marathon_run(&["run", submission, "--data", own, "--keep", keep, "--json"]).await?;
+    ensure!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let outcome: Value = serde_json::from_slice(&run.stdout)?;
+    ensure!(outcome["status"] == "completed" && outcome["scores"].is_null(), "{outcome}");
+    let text = |name: &str| std::fs::read_to_string(kept.path().join(name));
+    ensure!(text("predictions.csv")? == "id,probability\na,0.75\nb,0.25\n", "{}", text("predictions.csv")?);
+    ensure!(text("training.log")?.contains("Read-only file system"), "{}", text("training.log")?);
+    ensure!(std::fs::read_dir(data.path())?.count() == 1, "the data was changed");
     Ok(())
 }
 

@@ -37,6 +37,7 @@ fn main() -> Result<std::process::ExitCode> {
         root: root()?,
         kafka: None,
         memory_bytes: 512 << 20,
+        data: None,
         wait_scale: 0.5,
         parameters: Vec::new(),
         environment: Vec::new(),
@@ -76,6 +77,7 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         a_request_is_scored,
         every_http_case_is_answered_as_documented,
         a_leaderboard_is_read_page_by_page,
+        a_challenge_that_changes_its_metric_starts_a_new_ranking,
         the_earlier_of_two_copies_is_original_whichever_is_scored_first,
         invalid_predictions_are_the_participants_fault,
         a_challenge_without_settings_fails_the_execution,
@@ -218,7 +220,7 @@ async fn every_http_case_is_answered_as_documented(stack: &Stack) -> Result<()> 
     let none = records::read(&stack.clients.dynamodb, &stack.deployed.submissions_table, &id).await?;
     ensure!(none.is_some_and(|record| record.predictions.is_none()), "something was started");
 
-    // The same id gives the same execution, with or without the user, before and after its end.
+    // The same id gives the same execution, with or without the user, and its result after its end.
     let with_user = json!({"user_id": user, "submission_id": id, "api_key": key}).to_string();
     let (status, first) = post(with_user.clone()).await?;
     let execution = execution_arn(&stack.deployed.scoring_state_machine, id.aws_safe().as_str());
@@ -226,7 +228,27 @@ async fn every_http_case_is_answered_as_documented(stack: &Stack) -> Result<()> 
     ensure!(status == 202 && first == accepted, "{status} {first}");
     ensure!(post(body(stack, &id).to_string()).await? == (StatusCode::ACCEPTED, accepted.clone()));
     end_of(stack, &execution).await?;
-    ensure!(post(with_user).await? == (StatusCode::ACCEPTED, accepted));
+    let (status, ended) = post(with_user).await?;
+    ensure!(status == 200 && ended["execution"] == execution && ended["ended"].is_string(), "{status} {ended}");
+    let record = get(stack, &format!("/submissions/{id}")).await?.1;
+    ensure!(ended["record"] == record && record["concordance"]["score"].is_number(), "{ended} {record}");
+    ensure!(
+        executions(stack).await?.iter().filter(|name| **name == id.aws_safe().as_str()).count() == 1,
+        "started again"
+    );
+
+    // A record that has to be changed first is answered with 422 and the attribute's name until it is.
+    let malformed = registered(stack, 101, distinct(21)).await?;
+    set(stack, &malformed, "created", "yesterday").await?;
+    for (method, path, sent) in [
+        (Method::POST, "/".to_owned(), body(stack, &malformed).to_string()),
+        (Method::GET, format!("/submissions/{malformed}"), String::new()),
+    ] {
+        let (status, answer) = ask(stack, method, &path, Some(key), sent).await?;
+        ensure!(status == 422 && answer["error"] == "unscorable" && answer["field"] == "created", "{status} {answer}");
+    }
+    set(stack, &malformed, "created", "2026-01-01T00:01:41Z").await?;
+    ensure!(post(body(stack, &malformed).to_string()).await?.0 == StatusCode::ACCEPTED);
 
     for (method, path, key, status) in [
         (Method::GET, format!("/submissions/{id}"), Some(key), 200),
@@ -237,6 +259,9 @@ async fn every_http_case_is_answered_as_documented(stack: &Stack) -> Result<()> 
         (Method::GET, format!("/challenges/{CHALLENGE}/leaderboard"), Some(key), 200),
         (Method::GET, format!("/challenges/{CHALLENGE}/leaderboard"), None, 401),
         (Method::GET, format!("/challenges/{CHALLENGE}/leaderboard?limit=0"), Some(key), 400),
+        (Method::GET, format!("/challenges/{CHALLENGE}/leaderboard?metric=luck"), Some(key), 400),
+        (Method::GET, "/challenges/unknown/leaderboard".to_owned(), Some(key), 404),
+        (Method::GET, "/challenges/unknown/leaderboard?by=created".to_owned(), Some(key), 404),
         (Method::GET, "/challenges/not%20an%20id/leaderboard".to_owned(), Some(key), 400),
         (Method::GET, "/".to_owned(), Some(key), 405),
         (Method::POST, format!("/submissions/{id}"), Some(key), 405),
@@ -246,7 +271,6 @@ async fn every_http_case_is_answered_as_documented(stack: &Stack) -> Result<()> 
         ensure!(found == status, "{method} {path}: {found} {answer}");
         ensure!(found == 200 || answer["message"].is_string(), "{answer}");
     }
-    let record = get(stack, &format!("/submissions/{id}")).await?.1;
     ensure!(
         record["user_id"] == user.as_str() && record["challenge_id"] == CHALLENGE && record["failures"] == json!({}),
         "{record}"
@@ -287,17 +311,53 @@ async fn a_leaderboard_is_read_page_by_page(stack: &Stack) -> Result<()> {
     Ok(())
 }
 
+/// The ids of all ranked submissions of a challenge, best first, and the metric that ranks them.
+async fn ranking(stack: &Stack, challenge: &str, metric: &str) -> Result<(Vec<String>, Value)> {
+    let (status, page) = get(stack, &format!("/challenges/{challenge}/leaderboard?limit=100{metric}")).await?;
+    ensure!(status == 200 && page["next"].is_null(), "{page}");
+    let rows = page["submissions"].as_array().context("rows")?;
+    let ids = rows.iter().filter_map(|row| row["submission_id"].as_str().map(str::to_owned)).collect();
+    Ok((ids, page["metric"].clone()))
+}
+
+async fn a_challenge_that_changes_its_metric_starts_a_new_ranking(stack: &Stack) -> Result<()> {
+    let root = root()?;
+    let mut ids = Vec::new();
+    for (nth, metric) in [(0, "auc"), (1, "auc"), (2, "logloss")] {
+        let scoring = json!({"dataset": CHALLENGE, "truth": "truth.csv", "metric": metric, "concordance_threshold": 1});
+        let settings = json!({"scoring": scoring}).to_string();
+        put_settings(&stack.clients, &root, &root.join(".local"), "two-metrics", &settings).await?;
+        let id = registered_in(stack, "two-metrics", &distinct(120 + nth)).await?;
+        set(stack, &id, "created", &format!("2026-01-01T00:10:0{nth}Z")).await?;
+        scored(stack, &id).await?;
+        ids.push(id.to_string());
+    }
+    let (newest, metric) = ranking(stack, "two-metrics", "").await?;
+    ensure!(newest == ids[2..] && metric == "logloss", "{newest:?} {metric}");
+    let (mut older, metric) = ranking(stack, "two-metrics", "&metric=auc").await?;
+    older.sort();
+    ids.truncate(2);
+    ids.sort();
+    ensure!(older == ids && metric == "auc", "{older:?} {metric}");
+    Ok(())
+}
+
 async fn the_earlier_of_two_copies_is_original_whichever_is_scored_first(stack: &Stack) -> Result<()> {
     let copies = distinct(50);
     let earlier = registered(stack, 300, copies.clone()).await?;
     let later = registered(stack, 301, copies.clone()).await?;
     let before = scored(stack, &later).await?.1;
     ensure!(before["originality"]["original"] == true, "{before}");
+    let ranks = async |id: &SubmissionId| {
+        Ok::<_, anyhow::Error>(ranking(stack, CHALLENGE, "").await?.0.contains(&id.to_string()))
+    };
+    ensure!(ranks(&later).await?, "an original submission is ranked");
     let first = scored(stack, &earlier).await?.1;
     ensure!(first["originality"]["original"] == true, "{first}");
     let record = get(stack, &format!("/submissions/{later}")).await?.1;
     ensure!(record["originality"]["original"] == false, "{record}");
     ensure!(record["originality"]["offenders"][0]["submission"] == earlier.as_str(), "{record}");
+    ensure!(!ranks(&later).await? && ranks(&earlier).await?, "a copy never stands above what it copies");
 
     // The same for copies that are scored concurrently.
     let copies = distinct(60);
@@ -330,6 +390,9 @@ async fn invalid_predictions_are_the_participants_fault(stack: &Stack) -> Result
         ensure!(output["failures"][0]["code"] == code && output["failures"][0]["fault"] == "participant", "{output}");
         let record = get(stack, &format!("/submissions/{id}")).await?.1;
         ensure!(record["failures"]["predictions"]["code"] == code && record["concordance"].is_null(), "{record}");
+        let (status, again) = ask(stack, Method::POST, "/", None, body(stack, &id).to_string()).await?;
+        ensure!(status == 422 && again["field"] == "predictions", "{status} {again}");
+        ensure!(again["message"] == record["failures"]["predictions"]["message"], "{again} {record}");
     }
     Ok(())
 }
@@ -337,15 +400,22 @@ async fn invalid_predictions_are_the_participants_fault(stack: &Stack) -> Result
 /// Registers a submission of another challenge.
 async fn registered_in(stack: &Stack, challenge: &str, predictions: &str) -> Result<SubmissionId> {
     let id = registered(stack, 500, predictions.to_owned()).await?;
-    let (table, bucket) = (&stack.deployed.submissions_table, &stack.deployed.scoring_bucket);
-    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
-    let update = stack.clients.dynamodb.update_item().table_name(table).key("submissionId", text(id.as_str()));
-    let update = update.update_expression("SET challengeId = :challenge");
-    update.expression_attribute_values(":challenge", text(challenge)).send().await?;
+    set(stack, &id, "challengeId", challenge).await?;
     let key = predictions_key(&challenge.parse()?, &id);
     let body = predictions.as_bytes().to_vec().into();
+    let bucket = &stack.deployed.scoring_bucket;
     stack.clients.s3.put_object().bucket(bucket).key(key).body(body).send().await?;
     Ok(id)
+}
+
+/// Changes an attribute of a record.
+async fn set(stack: &Stack, id: &SubmissionId, attribute: &str, value: &str) -> Result<()> {
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let update = stack.clients.dynamodb.update_item().table_name(&stack.deployed.submissions_table);
+    let update = update.key("submissionId", text(id.as_str())).update_expression("SET #attribute = :value");
+    let update = update.expression_attribute_names("#attribute", attribute);
+    update.expression_attribute_values(":value", text(value)).send().await?;
+    Ok(())
 }
 
 async fn a_challenge_without_settings_fails_the_execution(stack: &Stack) -> Result<()> {
@@ -393,7 +463,7 @@ async fn two_hundred_concurrent_requests_are_each_scored_once(stack: &Stack) -> 
             loop {
                 let answer = request.try_clone().context("a request")?.send().await?;
                 match answer.status() {
-                    StatusCode::ACCEPTED => return anyhow::Ok(()),
+                    StatusCode::ACCEPTED | StatusCode::OK => return anyhow::Ok(()),
                     // Repeating the request is harmless.
                     StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                         refused.fetch_add(1, Ordering::Relaxed);

@@ -4,14 +4,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use domain::outcome::Outcome;
-use local::challenge::CHALLENGE;
+use local::challenge::Files;
 use local::deploy::OUTPUT_BUCKET;
 use local::stack::Stack;
-use records::predictions_key;
 
 /// The log groups of builds and training jobs, and the files that their lines go to.
 const LOGS: [(&str, &str); 2] =
     [("/aws/codebuild/marathon-match-local-build", "build"), ("/aws/sagemaker/TrainingJobs", "training")];
+
+/// The platform's default limit, `MaxPredictionsBytes`.
+const MAX_PREDICTIONS_BYTES: u64 = 256 << 20;
 
 pub(crate) struct Results<'a> {
     pub(crate) stack: &'a Stack,
@@ -19,8 +21,9 @@ pub(crate) struct Results<'a> {
 }
 
 impl Results<'_> {
-    /// Writes `outcome.json`, `model.tar.gz`, `output.tar.gz`, `predictions.csv`, and a log for each build and training job
-    /// to the folder, as far as they exist. Archives are copied and not unpacked: their entries are the submission's.
+    /// Writes `outcome.json`, `model.tar.gz`, `output.tar.gz`, `predictions.csv`, a log for each build and training job, and
+    /// the files of the challenge that scored the predictions to the folder, as far as they exist. Archives are copied and
+    /// not unpacked: their entries are the submission's. Only `predictions.csv` is taken out, as the platform does it.
     pub(crate) async fn keep(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         let write = |name: &str, bytes: &[u8]| {
@@ -36,11 +39,20 @@ impl Results<'_> {
             if let Ok(output) = self.stack.object(OUTPUT_BUCKET, &model.replace("model.tar.gz", "output.tar.gz")).await
             {
                 write("output.tar.gz", &output)?;
+                let mut predictions = Vec::new();
+                match outputs::copy_predictions(output.as_slice(), MAX_PREDICTIONS_BYTES, &mut predictions) {
+                    Ok(_) => write("predictions.csv", &predictions)?,
+                    // The outcome says what is wrong with them if they should have been scored.
+                    Err(error) => eprintln!("predictions.csv is not kept: {error}"),
+                }
             }
         }
         if self.outcome.scores.is_some() {
-            let key = predictions_key(&CHALLENGE.parse()?, &self.outcome.submission_id);
-            write("predictions.csv", &self.stack.object(&self.stack.deployed.scoring_bucket, &key).await?)?;
+            std::fs::create_dir_all(folder.join("challenge"))?;
+            let Files { training, tournament, truth } = Files::of_samples();
+            for (name, text) in [("training", training), ("tournament", tournament), ("truth", truth)] {
+                write(&format!("challenge/{name}.csv"), text.as_bytes())?;
+            }
         }
         for (group, name) in LOGS {
             for (at, log) in self.stack.logs(group).await?.iter().enumerate() {

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use domain::SubmissionId;
 use domain::outcome::Status;
 use local::broker::TOPIC;
-use local::stack::{SAMPLE_ID, Stack};
+use local::stack::{Options, SAMPLE_ID, Stack};
 use local::watch::{execution_arn, follow};
 
 use crate::keep::Results;
@@ -34,13 +34,17 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 /// Shows each step as it happens and the outcome at the end. The outcome, the model, the predictions and the logs are kept
 /// in the folder that the last line names.
 #[derive(Debug, Args)]
-#[command(after_help = format!("Examples:\n  marathon run submission.zip\n  marathon run my-submission/ --memory 8192 --json\n\n{EXIT_STATUS}"))]
+#[command(after_help = format!("Examples:\n  marathon run submission.zip\n  marathon run my-submission/ --memory 8192 --json\n  marathon run my-submission/ --data my-data/ --keep my-results/\n\n{EXIT_STATUS}"))]
 pub(crate) struct Run {
     /// The submission: a zip archive, or a folder to be packed
     submission: PathBuf,
     /// The submission's id [default: a new UUID]
     #[arg(long)]
     id: Option<SubmissionId>,
+    /// Folder with your own training data, mounted read-only as the training channel /opt/ml/input/data/training; predictions
+    /// are kept but not scored [default: the sample data, whose challenge scores the predictions]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
     #[command(flatten)]
     rehearsal: Rehearsal,
 }
@@ -74,14 +78,20 @@ impl Run {
             Some(id) => id,
             None => uuid::Uuid::new_v4().to_string().parse()?,
         };
-        self.rehearsal.run(&id, &self.submission, interrupted).await
+        let mut options = self.rehearsal.stack.options()?;
+        if let Some(data) = &self.data {
+            let folder = data.canonicalize().with_context(|| format!("reading {}", data.display()))?;
+            ensure!(folder.is_dir(), "{} is not a folder", data.display());
+            options.data = Some(folder);
+        }
+        self.rehearsal.run(&id, &self.submission, &options, interrupted).await
     }
 }
 
 impl Demo {
     pub(crate) async fn run(self, interrupted: impl Future<Output = Result<()>>) -> Result<ExitCode> {
-        let sample = self.rehearsal.stack.options()?.root.join(SAMPLE);
-        self.rehearsal.run(&SAMPLE_ID.parse()?, &sample, interrupted).await
+        let options = self.rehearsal.stack.options()?;
+        self.rehearsal.run(&SAMPLE_ID.parse()?, &options.root.join(SAMPLE), &options, interrupted).await
     }
 }
 
@@ -90,13 +100,13 @@ impl Rehearsal {
         &self,
         id: &SubmissionId,
         submission: &Path,
+        options: &Options,
         interrupted: impl Future<Output = Result<()>>,
     ) -> Result<ExitCode> {
-        let options = self.stack.options()?;
         let mut interrupted = std::pin::pin!(interrupted);
         // What was started before an interruption ends with this process.
         let stack = tokio::select! {
-            stack = Stack::start(&options, |line| self.print(line)) => stack?,
+            stack = Stack::start(options, |line| self.print(line)) => stack?,
             done = &mut interrupted => return done.map(|()| ExitCode::from(INTERRUPTED)),
         };
         let code = tokio::select! {
@@ -121,7 +131,7 @@ impl Rehearsal {
         if self.json {
             println!("{}", serde_json::to_string_pretty(&outcome)?);
         } else {
-            println!("\n{}", screen::end(&ended, &outcome));
+            anstream::println!("\n{}", screen::end(&ended, &outcome));
         }
         let folder = self.keep.clone().unwrap_or_else(|| Path::new("results").join(id.as_str()));
         Results { stack, outcome: &outcome }.keep(&folder).await?;
@@ -134,6 +144,6 @@ impl Rehearsal {
     }
 
     fn print(&self, line: &str) {
-        if self.json { eprintln!("{line}") } else { println!("{line}") }
+        if self.json { anstream::eprintln!("{line}") } else { anstream::println!("{line}") }
     }
 }

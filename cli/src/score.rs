@@ -4,6 +4,7 @@ mod concordance;
 mod earlier;
 mod files;
 mod generate;
+mod metric;
 mod originality;
 mod plot;
 
@@ -15,21 +16,14 @@ use clap::Subcommand;
 
 use crate::REJECTED;
 
-const EXIT_STATUS: &str = "\
-Exit status:
-  0  concordant, original or generated
-  1  a file cannot be scored
-  2  wrong usage
-  3  not concordant or not original";
-
 /// Score files of predictions by the rules of the platform
 ///
 /// Files are CSV, plain or gzip. Predictions have the columns id and probability.
 #[derive(Debug, Subcommand)]
-#[command(after_help = EXIT_STATUS)]
 pub(crate) enum ScoreCommand {
     Concordance(concordance::Arguments),
     Originality(originality::Arguments),
+    Metric(metric::Arguments),
     Generate(generate::Arguments),
 }
 
@@ -38,6 +32,7 @@ impl ScoreCommand {
         let Scored { accepted, text } = match self {
             Self::Concordance(arguments) => concordance::run(arguments)?,
             Self::Originality(arguments) => originality::run(arguments)?,
+            Self::Metric(arguments) => metric::run(arguments)?,
             Self::Generate(arguments) => generate::run(arguments)?,
         };
         // A reader that has closed the pipe wants no more text.
@@ -47,7 +42,7 @@ impl ScoreCommand {
 }
 
 struct Scored {
-    /// Whether every submission is concordant or original.
+    /// Whether every submission is concordant or original, if that was asked.
     accepted: bool,
     /// For standard output.
     text: String,

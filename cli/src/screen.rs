@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use anstyle::AnsiColor;
 use domain::Scores;
 use domain::outcome::{Outcome, Status};
 use local::watch::{Ended, Visit};
@@ -15,29 +16,99 @@ const BAR: u128 = 40;
 pub(crate) fn progress(visit: &Visit) -> Option<String> {
     match visit.took {
         None if visit.is_work && std::io::stdout().is_terminal() => Some(format!("  … {}", visit.state)),
-        Some(took) if visit.is_work => Some(format!("  ✓ {:<18} {:>7.1} s", visit.state, took.as_secs_f64())),
+        Some(took) if visit.is_work => {
+            Some(format!("  {} {:<18} {:>7.1} s", Mark::of(visit.failed), visit.state, took.as_secs_f64()))
+        }
         _ => None,
     }
 }
 
-/// How an execution ended, its timeline, and the outcome.
+/// How a submission ended: what it came to in the first line, then the timeline of its steps and the outcome.
 pub(crate) fn end(ended: &Ended, outcome: &Outcome) -> String {
-    let error = ended.error.as_ref().map(|error| format!(" with {error}")).unwrap_or_default();
-    format!("The execution {}{error}\n\n{}\n{}", ended.status, Timeline(&ended.visits), OutcomeText(outcome))
+    format!("{}\n{}\n{}", Headline(outcome), Timeline { visits: &ended.visits, outcome }, OutcomeText(outcome))
+}
+
+/// Text in a colour. Whoever prints it removes the colour where there is no terminal.
+struct Painted<T>(AnsiColor, T);
+
+impl<T: Display> Display for Painted<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let style = self.0.on_default().bold();
+        write!(f, "{style}{}{style:#}", self.1)
+    }
+}
+
+/// Whether a step did its work.
+enum Mark {
+    Done,
+    Failed,
+}
+
+impl Mark {
+    fn of(failed: bool) -> Self {
+        if failed { Self::Failed } else { Self::Done }
+    }
+}
+
+impl Display for Mark {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => Painted(AnsiColor::Green, '✓').fmt(f),
+            Self::Failed => Painted(AnsiColor::Red, '✗').fmt(f),
+        }
+    }
+}
+
+/// What the submission came to, why, and who has to do what.
+struct Headline<'a>(&'a Outcome);
+
+impl Display for Headline<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let word = match self.0.status {
+            Status::Completed => Painted(AnsiColor::Green, "COMPLETED"),
+            Status::Rejected => Painted(AnsiColor::Yellow, "REJECTED"),
+            Status::Failed => Painted(AnsiColor::Red, "FAILED"),
+        };
+        let Some(failure) = &self.0.failure else {
+            return writeln!(f, "{word}: the model is trained and stored.");
+        };
+        let step = failure.step.map(|step| format!(" in step {step:?}")).unwrap_or_default();
+        writeln!(f, "{word}: {}{step}\n{}", failure.code, failure.message)?;
+        if self.0.status == Status::Failed {
+            let code = failure.code;
+            writeln!(
+                f,
+                "Operators: find {code} in docs/troubleshooting.md, fix the cause, then redrive the execution."
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// The steps as bars on a common axis of time.
-struct Timeline<'a>(&'a [Visit]);
+struct Timeline<'a> {
+    visits: &'a [Visit],
+    outcome: &'a Outcome,
+}
+
+impl Timeline<'_> {
+    /// Whether the submission failed at this step, even if the step itself did its work: invalid predictions are found by
+    /// a step that succeeds.
+    fn failed(&self, visit: &Visit) -> bool {
+        let step = self.outcome.failure.as_ref().and_then(|failure| failure.step);
+        visit.failed || step.is_some_and(|step| format!("{step:?}") == visit.state)
+    }
+}
 
 impl Display for Timeline<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let end = |visit: &Visit| visit.entered + visit.took.unwrap_or_default();
-        let total = self.0.iter().map(end).max().unwrap_or_default();
-        for visit in self.0.iter().filter(|visit| visit.is_work) {
+        let total = self.visits.iter().map(end).max().unwrap_or_default();
+        for visit in self.visits.iter().filter(|visit| visit.is_work) {
             let (from, to) = (column(visit.entered, total), column(end(visit), total));
             let bar = format!("{}{}", " ".repeat(from), "█".repeat((to - from).max(1)));
             let seconds = visit.took.unwrap_or_default().as_secs_f64();
-            writeln!(f, "  {:<18} {bar:<42} {seconds:>6.1} s", visit.state)?;
+            writeln!(f, "  {} {:<18} {bar:<42} {seconds:>6.1} s", Mark::of(self.failed(visit)), visit.state)?;
         }
         Ok(())
     }
@@ -53,15 +124,8 @@ struct OutcomeText<'a>(&'a Outcome);
 impl Display for OutcomeText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let outcome = self.0;
-        let status = match outcome.status {
-            Status::Completed => "completed: the model is trained and stored",
-            Status::Rejected => "rejected: the submission has to be fixed",
-            Status::Failed => "failed: the platform is at fault",
-        };
-        writeln!(f, "  submission   {}\n  outcome      {status}", outcome.submission_id)?;
+        writeln!(f, "  submission   {}", outcome.submission_id)?;
         if let Some(failure) = &outcome.failure {
-            let step = failure.step.map(|step| format!(" in step {step:?}")).unwrap_or_default();
-            writeln!(f, "  failure code {}{step}\n  message      {}", failure.code, failure.message)?;
             if let Some(detail) = &failure.detail {
                 writeln!(f, "  detail       {detail}")?;
             }
@@ -119,7 +183,12 @@ mod tests {
 
     fn visit(state: &str, entered: u64, took: u64) -> Visit {
         let (entered, took) = (Duration::from_millis(entered), Some(Duration::from_millis(took)));
-        Visit { state: state.to_owned(), is_work: true, entered, took }
+        Visit { state: state.to_owned(), is_work: true, entered, took, failed: false }
+    }
+
+    /// The end without its colours.
+    fn plain(ended: &Ended, outcome: &Outcome) -> String {
+        anstream::adapter::strip_str(&end(ended, outcome)).to_string()
     }
 
     fn outcome(more: &serde_json::Value) -> Outcome {
@@ -149,33 +218,50 @@ mod tests {
                 "metric": {"name": "logloss", "score": 0.673_154, "standing": -0.673_154},
             },
         }));
-        insta::assert_snapshot!(end(&ended, &outcome));
+        insta::assert_snapshot!(plain(&ended, &outcome));
     }
 
     #[test]
     fn a_rejected_submission() {
-        let visits = vec![visit("FetchSubmission", 0, 300), visit("BuildImage", 300, 2000)];
+        let visits = vec![visit("FetchSubmission", 0, 300), Visit { failed: true, ..visit("BuildImage", 300, 2000) }];
         let ended = Ended { status: "SUCCEEDED".into(), output: None, error: None, visits };
         let outcome = outcome(&json!({
             "status": "rejected",
             "failure": {"code": "BuildFailed", "fault": "participant", "step": "BuildImage",
                         "message": "The image did not build.", "detail": "COPY failed", "logTail": ["#5 ERROR", "gone"]},
         }));
-        insta::assert_snapshot!(end(&ended, &outcome));
+        insta::assert_snapshot!(plain(&ended, &outcome));
+    }
+
+    #[test]
+    fn predictions_that_are_rejected_by_a_step_that_did_its_work() {
+        let visits = vec![visit("TrainModel", 0, 1200), visit("ScoreSubmission", 1200, 800)];
+        let ended = Ended { status: "SUCCEEDED".into(), output: None, error: None, visits };
+        let outcome = outcome(&json!({
+            "status": "rejected",
+            "failure": {"code": "PredictionsInvalid", "fault": "participant", "step": "ScoreSubmission",
+                        "message": "The predictions are not valid: line 3 has no fields. Correct the file and make a new submission."},
+        }));
+        insta::assert_snapshot!(plain(&ended, &outcome));
+    }
+
+    #[test]
+    fn the_first_word_is_in_colour() {
+        let ended = Ended { status: "SUCCEEDED".into(), output: None, error: None, visits: Vec::new() };
+        assert!(
+            end(&ended, &outcome(&json!({"status": "completed"}))).starts_with("\u{1b}[1m\u{1b}[32mCOMPLETED\u{1b}[0m")
+        );
     }
 
     #[test]
     fn a_failed_execution() {
-        let ended = Ended {
-            status: "FAILED".into(),
-            output: None,
-            error: Some("QuotaExceeded".to_owned()),
-            visits: Vec::new(),
-        };
+        let visits = vec![Visit { failed: true, ..visit("TrainModel", 0, 1200) }];
+        let ended = Ended { status: "FAILED".into(), output: None, error: Some("QuotaExceeded".to_owned()), visits };
         let outcome = outcome(&json!({
             "status": "failed",
-            "failure": {"code": "QuotaExceeded", "fault": "platform", "message": "Raise the quota, then redrive."},
+            "failure": {"code": "QuotaExceeded", "fault": "platform", "step": "TrainModel",
+                        "message": "The model could not be trained because all training machines were in use."},
         }));
-        insta::assert_snapshot!(end(&ended, &outcome));
+        insta::assert_snapshot!(plain(&ended, &outcome));
     }
 }

@@ -36,6 +36,7 @@ impl StackArguments {
             root: repository()?,
             kafka: self.kafka_url.clone(),
             memory_bytes: self.memory * 1024 * 1024,
+            data: None,
             wait_scale: self.wait_scale,
             parameters: self.parameters.clone(),
             environment: Vec::new(),

@@ -84,6 +84,13 @@ impl Engine {
         arguments
     }
 
+    /// The arguments of `run` that give a container our own standard output, so that what it writes to both streams stays
+    /// in order. Docker has no such option: it copies each stream by itself, and their order is only roughly kept.
+    #[must_use]
+    pub fn one_output(&self) -> &'static [&'static str] {
+        if self.podman { &["--log-driver=passthrough"] } else { &[] }
+    }
+
     /// Runs a short command of the engine and returns its standard output.
     pub async fn output(&self, arguments: &[&str]) -> Result<String> {
         let output = self.command().args(arguments).output().await.context("starting the container engine")?;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -33,11 +34,42 @@ fn add_folder(zip: &mut ZipWriter<File>, root: &Path, folder: &Path) -> Result<(
             continue;
         }
         let name = path.strip_prefix(root)?.to_str().context("a file's name is not UTF-8")?;
-        // A fixed date and mode: the same folder is packed to the same bytes.
-        let executable = name.ends_with("/train");
-        let options = SimpleFileOptions::default().unix_permissions(if executable { 0o755 } else { 0o644 });
+        if !path.is_file() {
+            bail!("{name} is neither a file nor a folder");
+        }
+        let mut file = File::open(&path)?;
+        // Only whether it is executable, and a fixed date: the same folder is packed to the same bytes, whatever the umask.
+        let is_executable = file.metadata()?.permissions().mode() & 0o111 != 0;
+        let options = SimpleFileOptions::default().unix_permissions(if is_executable { 0o755 } else { 0o644 });
         zip.start_file(name, options)?;
-        io::copy(&mut File::open(&path)?, zip)?;
+        io::copy(&mut file, zip)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_file_stays_executable_if_it_was() {
+        let (folder, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let code = folder.path().join("code");
+        std::fs::create_dir(&code).unwrap();
+        for (name, mode) in [("train", 0o700), ("run.sh", 0o755), ("Dockerfile", 0o600), ("train.txt", 0o664)] {
+            std::fs::write(code.join(name), name).unwrap();
+            std::fs::set_permissions(code.join(name), PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let packed = archive_of(folder.path(), work.path()).unwrap();
+        let mut zip = zip::ZipArchive::new(File::open(packed).unwrap()).unwrap();
+        let modes: Vec<(String, u32)> = (0..zip.len())
+            .map(|at| {
+                let file = zip.by_index(at).unwrap();
+                (file.name().unwrap().into_owned(), file.unix_mode().unwrap() & 0o777)
+            })
+            .collect();
+        let expected =
+            [("code/Dockerfile", 0o644), ("code/run.sh", 0o755), ("code/train", 0o755), ("code/train.txt", 0o644)];
+        assert_eq!(modes, expected.map(|(name, mode)| (name.to_owned(), mode)));
+    }
 }

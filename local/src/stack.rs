@@ -10,6 +10,7 @@ use domain::outcome::Outcome;
 use tokio::task::JoinSet;
 
 use crate::broker::{Broker, TOPIC};
+use crate::challenge;
 use crate::clients::{Clients, Tasks};
 use crate::deploy::{self, Deployed};
 use crate::emulator::Emulator;
@@ -35,6 +36,9 @@ pub struct Options {
     pub kafka: Option<String>,
     /// Memory of a training container in bytes.
     pub memory_bytes: u64,
+    /// A folder that training containers get as their data, instead of the sample data. Their predictions are not scored,
+    /// because only the sample data has a challenge.
+    pub data: Option<PathBuf>,
     /// Factor on the waits of state machines. 1 waits as long as on AWS.
     pub wait_scale: f64,
     /// Template parameters to override, as `Name=value`.
@@ -92,6 +96,11 @@ impl Stack {
             }
         };
 
+        if options.data.is_some() {
+            let settings = challenge::UNSCORED_SETTINGS;
+            deploy::put_settings(&clients, &options.root, &tools, challenge::CHALLENGE, settings).await?;
+        }
+
         Ok(Self {
             clients,
             deployed,
@@ -126,6 +135,7 @@ impl Stack {
             engine: self.engine.clone(),
             work: self.work.clone(),
             memory_bytes: options.memory_bytes,
+            data: options.data.clone(),
             trained: Arc::clone(&self.trained),
         }
     }

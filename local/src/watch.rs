@@ -21,6 +21,8 @@ pub struct Visit {
     pub entered: Duration,
     /// Time in the state. Absent until it is left.
     pub took: Option<Duration>,
+    /// Whether its last attempt failed.
+    pub failed: bool,
 }
 
 /// An execution that has ended.
@@ -105,10 +107,25 @@ async fn visits(sfn: &Client, execution: &str) -> Result<Vec<Visit>> {
 fn add(visits: &mut Vec<Visit>, event: &HistoryEvent, at: Duration) {
     if let Some(entered) = event.state_entered_event_details() {
         let is_work = !event.r#type().as_str().starts_with("Choice") && !event.r#type().as_str().starts_with("Pass");
-        visits.push(Visit { state: entered.name().to_owned(), is_work, entered: at, took: None });
+        visits.push(Visit { state: entered.name().to_owned(), is_work, entered: at, took: None, failed: false });
+    } else if let Some(last) = visits.last_mut()
+        && let Some(failed) = attempt_failed(event.r#type().as_str())
+    {
+        last.failed = failed;
     } else if (event.state_exited_event_details().is_some() || event.r#type().as_str().starts_with("Execution"))
         && let Some(last) = visits.last_mut()
     {
         last.took.get_or_insert(at.saturating_sub(last.entered));
+    }
+}
+
+/// Whether an event says that an attempt at a state failed or succeeded. The types of events:
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html>.
+fn attempt_failed(event: &str) -> Option<bool> {
+    let part = |of: &str| event.strip_prefix(of);
+    match ["Task", "Activity", "LambdaFunction"].into_iter().find_map(part)? {
+        "Failed" | "TimedOut" | "StartFailed" | "SubmitFailed" | "ScheduleFailed" => Some(true),
+        "Succeeded" => Some(false),
+        _ => None,
     }
 }

@@ -423,7 +423,7 @@ fn events() -> Vec<Case> {
             sample: if call == Call::CreateTrainingJob { Sample::Endless } else { Sample::Good },
             event: Some(Event::Abort),
             // The outcome is already stored and only has to be sent.
-            end: if call == Call::UploadArtifact { End::Completed } else { End::Failed(FailureCode::Internal) },
+            end: if call == Call::UploadArtifact { End::Completed } else { End::Failed(FailureCode::Aborted) },
             representative: call == Call::CreateTrainingJob,
         });
         cases.push(Case {
@@ -447,7 +447,7 @@ fn events() -> Vec<Case> {
         times: Times::ForEver,
         sample: Sample::Good,
         event: Some(Event::Abort),
-        end: End::Failed(FailureCode::Internal),
+        end: End::Failed(FailureCode::Aborted),
         representative: false,
     });
     cases

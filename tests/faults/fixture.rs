@@ -43,6 +43,7 @@ impl Fixture {
             root: std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?,
             kafka: None,
             memory_bytes: 512 * 1024 * 1024,
+            data: None,
             wait_scale: 0.01,
             parameters: vec![
                 format!("SubmissionApiUrl={}/v5", api.url),

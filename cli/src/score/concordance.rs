@@ -13,14 +13,19 @@ use scoring::{Features, Limits, Predictions, Regions, Roster, Sorted, Split};
 use serde_json::json;
 
 use crate::score::plot::{Pair, plot};
-use crate::score::{EXIT_STATUS, Scored, files};
+use crate::score::{Scored, files};
 
 /// Do predictions behave alike on validation, test and live data?
 ///
 /// In each region of feature space, D is computed for each pair of the three. The score is the mean of the largest D of each
 /// region. D is the two-sample Kolmogorov-Smirnov statistic.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = "\
+Exit status:
+  0  every submission is concordant
+  1  a file cannot be scored
+  2  wrong usage
+  3  a submission is not concordant")]
 pub(crate) struct Arguments {
     #[arg(
         long,
@@ -50,6 +55,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Scored> {
     let (roster, regions) = regions(arguments)?;
+    for split in roster.absent_splits() {
+        eprintln!("the tournament data has no {} rows: they are compared with nothing", split.as_str());
+    }
     let mut scored = Vec::new();
     for path in &arguments.submissions {
         let predictions = files::predictions(path, &roster)?;

@@ -9,7 +9,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde_json::json;
 
-use crate::score::{EXIT_STATUS, Scored};
+use crate::score::Scored;
 
 /// Rows of an era.
 const ERA_ROWS: u32 = 100;
@@ -20,7 +20,11 @@ const NEAR: f64 = 0.01;
 ///
 /// The same seed gives the same files on every machine.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = "\
+Exit status:
+  0  the challenge was generated
+  1  a file could not be written
+  2  wrong usage")]
 pub(crate) struct Arguments {
     /// Folder for training.csv, tournament.csv, truth.csv, manifest.csv and submissions/; created if it does not exist
     folder: PathBuf,

@@ -11,13 +11,18 @@ use serde_json::json;
 
 use crate::score::earlier::{EarlierSubmission, EarlierSubmissions, timestamp};
 use crate::score::plot::{Pair, plot};
-use crate::score::{EXIT_STATUS, Scored, files};
+use crate::score::{Scored, files};
 
 /// Is a submission a near copy of an earlier one?
 ///
 /// Compares it with earlier submissions by other participants. D is the two-sample Kolmogorov-Smirnov statistic.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = "\
+Exit status:
+  0  the submission is original
+  1  a file cannot be scored
+  2  wrong usage
+  3  the submission is not original")]
 pub(crate) struct Arguments {
     /// Earlier submissions: a folder of CSV files, or a manifest (CSV with the column "file" and, optionally, "user" and "created")
     #[arg(long, value_name = "PATH")]

@@ -129,6 +129,7 @@ impl From<&types::Build> for Build {
                 group_name: logs.group_name().map(str::to_owned),
                 stream_name: logs.stream_name().map(str::to_owned),
             }),
+            timeout_in_minutes: build.timeout_in_minutes().and_then(|minutes| minutes.try_into().ok()),
         }
     }
 }

@@ -27,6 +27,7 @@ pub struct Build {
     #[serde(default)]
     pub phases: Vec<Phase>,
     pub logs: Option<Logs>,
+    pub timeout_in_minutes: Option<u32>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -62,6 +63,13 @@ pub struct TrainingJob {
     pub secondary_status: Option<String>,
     #[serde(default)]
     pub failure_reason: String,
+    pub stopping_condition: Option<StoppingCondition>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct StoppingCondition {
+    pub max_runtime_in_seconds: Option<u32>,
 }
 
 /// A job's log in CloudWatch Logs.

@@ -27,7 +27,7 @@ use domain::console::{Console, LogName};
 use domain::execution::Execution;
 use domain::outcome::{Diagnosis, Links};
 pub use error::{CallsFailed, DiagnoseError};
-pub use job::{Build, Job, LogStream, Logs, Phase, PhaseContext, TrainingJob};
+pub use job::{Build, Job, LogStream, Logs, Phase, PhaseContext, StoppingCondition, TrainingJob};
 use jobs::Jobs;
 pub use request::{Action, Answer, DiagnosisAnswer, FailedStep, Request};
 pub use retry::NextAttempt;

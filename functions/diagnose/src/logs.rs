@@ -5,8 +5,13 @@ use runtime::CallFailed;
 
 use crate::job::LogStream;
 
-/// Limit for the lines in a diagnosis.
+/// Lines of a diagnosis, if the log has as many.
 const LINES: usize = 40;
+/// Further lines are kept up to this number of bytes: what a program buffers of its standard output and only writes when it
+/// exits, after it has written to standard error why. (C's `stdio` buffers a block of the pipe.)
+const FLUSHED_BYTES: usize = 4096;
+/// Limit for the lines in a diagnosis.
+const MAX_LINES: usize = 200;
 /// Events that are read: one page, which has at most 1 MB. See
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html>.
 const EVENTS: i32 = 1000;
@@ -50,6 +55,7 @@ pub(crate) fn lines(events: &[String]) -> impl Iterator<Item = &str> {
 /// The last lines of a log, redacted. A repeated line is shown once, with the number of repetitions.
 pub(crate) fn last_lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut folded: Vec<(&str, String, usize)> = Vec::new();
+    let mut bytes = 0;
     for line in without_private_keys(lines).into_iter().rev() {
         if let Some((raw, _, count)) = folded.last_mut()
             && *raw == line
@@ -58,12 +64,15 @@ pub(crate) fn last_lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<St
             continue;
         }
         let redacted = redact::line(line);
-        let is_full = folded.len() == LINES;
+        let is_full = folded.len() >= LINES && (bytes >= FLUSHED_BYTES || folded.len() == MAX_LINES);
         match folded.last_mut() {
             Some((_, last, count)) if *last == redacted => *count += 1,
             _ if redacted.trim().is_empty() => {}
             _ if is_full => break,
-            _ => folded.push((line, redacted, 1)),
+            _ => {
+                bytes += redacted.len();
+                folded.push((line, redacted, 1));
+            }
         }
     }
     let shown = |(_, line, count)| if count == 1 { line } else { format!("{line} ({count} times)") };
@@ -104,10 +113,23 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_kept_without_blank_ones() {
-        let log: Vec<String> = (0..100).map(|number| format!("line {number}\r\n\n")).collect();
+        let log: Vec<String> = (0..100).map(|number| format!("line {number} {}\r\n\n", "x".repeat(200))).collect();
         let tail = last_lines(lines(&log));
         assert_eq!(tail.len(), LINES);
-        assert_eq!((tail[0].as_str(), tail[LINES - 1].as_str()), ("line 60", "line 99"));
+        assert!(tail[0].starts_with("line 60 ") && tail[LINES - 1].starts_with("line 99 "), "{tail:?}");
+    }
+
+    #[test]
+    fn an_error_before_flushed_output_is_kept() {
+        let flushed: Vec<String> = (0..160).map(|at| format!("epoch {at}, loss 0.69")).collect();
+        assert!(flushed.join("\n").len() < FLUSHED_BYTES);
+        let error = ["Traceback (most recent call last):", "ValueError: no column feature7"];
+        let log = (0..1000).map(|at| format!("row {at}")).collect::<Vec<_>>();
+        let log = log.iter().map(String::as_str).chain(error).chain(flushed.iter().map(String::as_str));
+        let tail = last_lines(log);
+        assert!(error.iter().all(|line| tail.iter().any(|kept| kept == line)), "{tail:?}");
+        let short = (0..1000).map(|at| at.to_string()).collect::<Vec<_>>();
+        assert_eq!(last_lines(short.iter().map(String::as_str)).len(), MAX_LINES);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use domain::AwsSafeId;
 use runtime::CallFailed;
 use time::OffsetDateTime;
 
-use crate::job::TrainingJob;
+use crate::job::{StoppingCondition, TrainingJob};
 
 /// The training jobs of the account.
 #[derive(Debug, Clone)]
@@ -29,6 +29,11 @@ impl TrainingJobs {
                 training_job_status: job.training_job_status().map(|at| at.as_str().to_owned()).unwrap_or_default(),
                 secondary_status: job.secondary_status().map(|status| status.as_str().to_owned()),
                 failure_reason: job.failure_reason().unwrap_or_default().to_owned(),
+                stopping_condition: job.stopping_condition().map(|condition| StoppingCondition {
+                    max_runtime_in_seconds: condition
+                        .max_runtime_in_seconds()
+                        .and_then(|seconds| seconds.try_into().ok()),
+                }),
             })),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(failed("DescribeTrainingJob", &error)),

@@ -44,17 +44,20 @@ impl FinishedExecution {
     /// An execution that ended without reporting its outcome. `None` if it has no submission.
     #[must_use]
     pub fn unreported(execution: &Execution) -> Option<Self> {
-        let code = execution.error.as_deref().and_then(FailureCode::from_name);
-        let message = match execution.status {
-            ExecutionStatus::Aborted => {
-                "An operator stopped the processing. You do not need to change the submission or submit it again."
-            }
-            ExecutionStatus::TimedOut => {
-                "Processing exceeded its time limit. The operators have been alerted. You do not need to change the submission or submit it again."
-            }
-            _ => {
-                "Processing failed because of a problem with the platform, not with the submission. The operators have been alerted. You do not need to change the submission or submit it again."
-            }
+        let named = || execution.error.as_deref().and_then(FailureCode::from_name);
+        let (code, message) = match execution.status {
+            ExecutionStatus::Aborted => (
+                FailureCode::Aborted,
+                "An operator stopped the processing. You do not need to change the submission or submit it again; the operators decide whether it is processed further.",
+            ),
+            ExecutionStatus::TimedOut => (
+                FailureCode::Internal,
+                "Processing exceeded its time limit. The operators have been alerted. You do not need to change the submission or submit it again.",
+            ),
+            _ => (
+                named().filter(|code| code.fault() == Fault::Platform).unwrap_or(FailureCode::Internal),
+                "Processing failed because of a problem with the platform, not with the submission. The operators have been alerted. You do not need to change the submission or submit it again.",
+            ),
         };
         Some(Self {
             submission_id: execution.submission_id()?,
@@ -69,7 +72,7 @@ impl FinishedExecution {
             training: None,
             scores: None,
             diagnosis: Some(Diagnosis {
-                code: code.filter(|code| code.fault() == Fault::Platform).unwrap_or(FailureCode::Internal),
+                code,
                 fault: Fault::Platform,
                 step: None,
                 message: message.to_owned(),
@@ -187,7 +190,7 @@ mod tests {
             ("SUCCEEDED", FailureCode::Internal, "Processing failed because of a problem with the platform"),
             ("FAILED", FailureCode::QuotaExceeded, "Processing failed because of a problem with the platform"),
             ("TIMED_OUT", FailureCode::Internal, "Processing exceeded its time limit."),
-            ("ABORTED", FailureCode::Internal, "An operator stopped the processing."),
+            ("ABORTED", FailureCode::Aborted, "An operator stopped the processing."),
         ] {
             let finished = FinishedExecution::unreported(&event(status)).unwrap();
             assert_eq!(

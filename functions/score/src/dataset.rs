@@ -107,6 +107,13 @@ impl Datasets {
         let dataset = tokio::task::spawn_blocking(move || read_derived(&roster, &regions)).await?;
         let location = self.objects.location(&folder);
         let dataset = Arc::new(dataset.map_err(|source| ScoreError::DerivedFiles { location, source })?);
+        for split in dataset.roster.absent_splits() {
+            tracing::warn!(
+                folder,
+                split = split.as_str(),
+                "the tournament data has no such rows: they are compared with nothing"
+            );
+        }
         *last = Some((folder, Arc::clone(&dataset)));
         Ok(dataset)
     }

@@ -1,4 +1,5 @@
 use aws_config::SdkConfig;
+use domain::ChallengeId;
 
 use crate::challenge::{Allowed, ChallengeSettings, Scoring};
 use crate::dataset::Datasets;
@@ -42,8 +43,20 @@ impl Deps {
         }
     }
 
+    /// The settings of a challenge, from their JSON.
+    pub(crate) fn settings(&self, challenge: &ChallengeId, json: &str) -> Result<ChallengeSettings, ScoreError> {
+        ChallengeSettings::read(json, &self.allowed)
+            .map_err(|source| ScoreError::Settings { parameter: self.parameter(challenge), source })
+    }
+
     /// How the submissions of a challenge are scored, from the JSON of its settings.
-    pub(crate) fn scoring(&self, settings: &str) -> Result<Scoring, ScoreError> {
-        ChallengeSettings::read(settings, &self.allowed)?.scoring.ok_or(ScoreError::NotScored)
+    pub(crate) fn scoring(&self, challenge: &ChallengeId, json: &str) -> Result<Scoring, ScoreError> {
+        let scoring = self.settings(challenge, json)?.scoring;
+        scoring.ok_or_else(|| ScoreError::NotScored { parameter: self.parameter(challenge) })
+    }
+
+    /// The name of the SSM parameter with the settings of a challenge.
+    fn parameter(&self, challenge: &ChallengeId) -> String {
+        format!("/{}/challenges/{challenge}", self.stack_name)
     }
 }

@@ -1,6 +1,7 @@
 use std::io;
 
 use domain::{ChallengeId, Coded, FailureCode};
+use outputs::ArchiveError;
 use runtime::Raised;
 use scoring::concordance::ConcordanceError;
 use scoring::kmeans::KMeansError;
@@ -10,20 +11,19 @@ use scoring::{DecodeError, InvalidFile, NotAligned};
 use tokio::task::JoinError;
 
 use crate::challenge::ChallengeError;
-use crate::output_archive::ArchiveError;
 use crate::{objects, table};
 
 /// Why a request could not be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreError {
     #[error(
-        "The settings of the challenge are not valid: {0}. Correct the challenge's SSM parameter, then redrive the execution."
+        "The settings of the challenge, the SSM parameter {parameter}, are not valid: {source}. Correct them, then redrive the execution."
     )]
-    Settings(#[from] ChallengeError),
+    Settings { parameter: String, source: ChallengeError },
     #[error(
-        "The settings of the challenge have no \"scoring\", so its submissions cannot be scored. Add \"scoring\" to the challenge's SSM parameter, then redrive the execution."
+        "The settings of the challenge, the SSM parameter {parameter}, have no \"scoring\", so its submissions cannot be scored. Add \"scoring\", then redrive the execution."
     )]
-    NotScored,
+    NotScored { parameter: String },
     #[error(
         "{location} was not found. Upload the file or correct the settings of the challenge, then redrive the execution."
     )]
@@ -43,13 +43,9 @@ pub enum ScoreError {
         "The submission belongs to the challenge {registered}, not to {requested}. Correct challengeId in the submission's record, then redrive the execution."
     )]
     OtherChallenge { registered: ChallengeId, requested: ChallengeId },
-    #[error(
-        "The predictionsKey in the record of the submission is {key}, but it must start with predictions/. Correct the record, then redrive the execution."
-    )]
-    PredictionsKey { key: String },
-    #[error("The submission has no predictions. Upload a file of predictions, then submit again.")]
+    #[error("The submission has no predictions. Upload a file of predictions and make a new submission.")]
     PredictionsMissing,
-    #[error("The predictions are not valid: {0}. Correct the file, then submit again.")]
+    #[error("The predictions are not valid: {0}. Correct the file and make a new submission.")]
     PredictionsInvalid(#[source] InvalidFile),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -115,15 +111,14 @@ impl Coded for ScoreError {
             Self::Archive(error) => error.code(),
             Self::Tables(table::Error::RecordMissing { .. }) => FailureCode::SubmissionNotFound,
             Self::Raised(raised) => raised.code,
-            Self::Settings(_)
-            | Self::NotScored
+            Self::Settings { .. }
+            | Self::NotScored { .. }
             | Self::FileMissing { .. }
             | Self::FileInvalid { .. }
             | Self::FileUnreadable { .. }
             | Self::Clustering { .. }
             | Self::DerivedFiles { .. }
             | Self::OtherChallenge { .. }
-            | Self::PredictionsKey { .. }
             | Self::OtherModel { .. }
             | Self::NotPrepared { .. }
             | Self::ValuesMissing { .. }
@@ -153,18 +148,18 @@ mod tests {
     #[test]
     fn every_error_says_what_happened_and_what_to_do() {
         let location = || "s3://scoring/datasets/r1/tournament.csv".to_owned();
+        let parameter = || "/marathon-match/challenges/r1".to_owned();
         let submission = || "_9VOLnz2XYZv8J".to_owned();
         let id = || submission().parse().unwrap();
         let errors: Vec<ScoreError> = vec![
-            ChallengeError::MetricWithoutTruth.into(),
-            ScoreError::NotScored,
+            ScoreError::Settings { parameter: parameter(), source: ChallengeError::MetricWithoutTruth },
+            ScoreError::NotScored { parameter: parameter() },
             ScoreError::FileMissing { location: location() },
             ScoreError::file(location(), InvalidFile::NoRows),
             ScoreError::file(location(), InvalidFile::Read(io::Error::other("reset"))),
             ScoreError::Clustering { location: location(), source: KMeansError::TooFewRows { rows: 3, clusters: 5 } },
             ScoreError::DerivedFiles { location: location(), source: InvalidFile::Empty },
             ScoreError::OtherChallenge { registered: "r1".parse().unwrap(), requested: "r2".parse().unwrap() },
-            ScoreError::PredictionsKey { key: "datasets/r1/truth.csv".to_owned() },
             ScoreError::PredictionsMissing,
             ScoreError::PredictionsInvalid(InvalidFile::NoRows),
             ArchiveError::Missing.into(),

@@ -1,12 +1,12 @@
 //! Taking the predictions out of a training job's output.
 
 use aws_sdk_s3::primitives::ByteStream;
+use outputs::{ArchiveError, copy_predictions};
 use records::predictions_key;
 
 use crate::answer::Extracted;
 use crate::deps::Deps;
 use crate::error::ScoreError;
-use crate::output_archive::{ArchiveError, copy_predictions};
 use crate::request::Extract;
 
 /// Takes the predictions out of a training job's output, puts them where scoring looks for them, and registers the

@@ -16,7 +16,6 @@ mod extract;
 pub mod failed_result;
 mod objects;
 mod originality;
-pub mod output_archive;
 mod own_results;
 mod prepare;
 mod request;
@@ -25,7 +24,6 @@ mod stored_values;
 mod table;
 
 pub use answer::{Answer, Configured, Extracted};
-use challenge::ChallengeSettings;
 pub use deps::Deps;
 use domain::SubmissionId;
 pub use error::ScoreError;
@@ -79,7 +77,7 @@ async fn act(request: &Request, deps: &Deps) -> Result<Answer, ScoreError> {
 /// The settings of a challenge as the state machine needs them.
 fn configured(configure: &Configure, deps: &Deps) -> Result<Configured, ScoreError> {
     let settings = configure.settings.as_deref().unwrap_or("{}");
-    let challenge = ChallengeSettings::read(settings, &deps.allowed)?;
+    let challenge = deps.settings(&configure.challenge, settings)?;
     Ok(Configured { is_scored: challenge.scoring.is_some(), training: challenge.training })
 }
 

@@ -32,7 +32,7 @@ const MAX_OFFENDERS: usize = 100;
 /// Scores the originality of a submission, and again that of later submissions that are close to it.
 pub(crate) async fn originality(job: &Job, deps: &Deps) -> Result<OriginalityResult, ScoreError> {
     let scorer = Scorer {
-        rules: deps.scoring(&job.settings)?.originality,
+        rules: deps.scoring(&job.challenge, &job.settings)?.originality,
         challenge: &job.challenge,
         prepared: deps.tables.prepared(&job.challenge).await?.into(),
         objects: &deps.objects,
@@ -94,7 +94,11 @@ impl Scorer<'_> {
         let submission = provenance.submission.as_str();
         let id: SubmissionId = submission.parse().map_err(|_| self.tables.invalid_summary(self.challenge))?;
         let earlier = self.prepared.iter().filter(|other| provenance.follows(&other.provenance)).count();
-        let stored = async || Ok::<_, Error>(self.tables.record(&id).await?.scores.originality);
+        let stored = async || {
+            let record = self.tables.record(&id).await?;
+            self.tables.rank(&record).await?;
+            Ok::<_, Error>(record.scores.originality)
+        };
         if let Some(stored) = stored().await?.filter(|stored| stored.compared >= earlier) {
             return Ok(stored);
         }
@@ -107,7 +111,8 @@ impl Scorer<'_> {
             .buffer_unordered(FETCHED_AT_ONCE)
             .try_collect::<Vec<Comparison>>();
         let result = stored_form(plan.finish(comparisons.await?)?);
-        if self.tables.store_originality(&id, &result).await? {
+        if let Some(record) = self.tables.store_originality(&id, &result).await? {
+            self.tables.rank(&record).await?;
             return Ok(result);
         }
         Ok(stored().await?.ok_or_else(|| Error::result_missing(&id, ResultKind::Originality))?)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::MetricResult;
+use domain::{MetricResult, Scores, SubmissionId};
 use records::ResultKind;
 use scoring::concordance::{self, Concordance};
 use scoring::{Limits, Predictions, Truth};
@@ -16,28 +16,30 @@ use crate::table::Error;
 
 /// Scores concordance, unless it is stored.
 pub(crate) async fn concordance(job: &Job, deps: &Deps) -> Result<Concordance, ScoreError> {
-    let stored = async || Ok::<_, Error>(deps.tables.record(&job.submission_id).await?.scores.concordance);
-    if let Some(stored) = stored().await? {
+    let id = &job.submission_id;
+    if let Some(stored) = stored(id, deps).await?.concordance {
         return Ok(stored);
     }
-    let scoring = deps.scoring(&job.settings)?;
+    let scoring = deps.scoring(&job.challenge, &job.settings)?;
     let (dataset, predictions) = predictions(job, &DatasetKeys::of(&job.challenge, &scoring), deps).await?;
     let threshold = scoring.concordance_threshold;
     let result = concordance::score(predictions.values(), &dataset.roster, &dataset.regions, threshold)
         .map_err(ScoreError::Concordance)?;
-    if deps.tables.store_result(&job.submission_id, ResultKind::Concordance, &result).await? {
+    if let Some(record) = deps.tables.store_result(id, ResultKind::Concordance, &result).await? {
+        deps.tables.rank(&record).await?;
         return Ok(result);
     }
-    Ok(stored().await?.ok_or_else(|| Error::result_missing(&job.submission_id, ResultKind::Concordance))?)
+    let stored = stored(id, deps).await?.concordance;
+    Ok(stored.ok_or_else(|| Error::result_missing(id, ResultKind::Concordance))?)
 }
 
 /// Scores a submission against the hidden truth, unless that is stored. `None` if the challenge has no metric.
 pub(crate) async fn metric(job: &Job, deps: &Deps) -> Result<Option<MetricResult>, ScoreError> {
-    let scoring = deps.scoring(&job.settings)?;
+    let scoring = deps.scoring(&job.challenge, &job.settings)?;
     let keys = DatasetKeys::of(&job.challenge, &scoring);
     let (Some(name), Some(key)) = (scoring.metric, &keys.truth) else { return Ok(None) };
-    let stored = async || Ok::<_, Error>(deps.tables.record(&job.submission_id).await?.scores.metric);
-    if let Some(stored) = stored().await? {
+    let id = &job.submission_id;
+    if let Some(stored) = stored(id, deps).await?.metric {
         return Ok(Some(stored));
     }
     let location = deps.objects.location(key);
@@ -51,11 +53,19 @@ pub(crate) async fn metric(job: &Job, deps: &Deps) -> Result<Option<MetricResult
     // Adding zero turns a negative zero into a positive one.
     let standing = if name.higher_is_better() { score } else { -score } + 0.0;
     let result = MetricResult { name, score, standing };
-    if deps.tables.store_metric(&job.submission_id, &result).await? {
+    if let Some(record) = deps.tables.store_result(id, ResultKind::Metric, &result).await? {
+        deps.tables.rank(&record).await?;
         return Ok(Some(result));
     }
-    let stored = stored().await?.ok_or_else(|| Error::result_missing(&job.submission_id, ResultKind::Metric))?;
+    let stored = stored(id, deps).await?.metric.ok_or_else(|| Error::result_missing(id, ResultKind::Metric))?;
     Ok(Some(stored))
+}
+
+/// The stored results. A step that was stopped after storing one is repeated and ranks the submission here.
+async fn stored(id: &SubmissionId, deps: &Deps) -> Result<Scores, Error> {
+    let record = deps.tables.record(id).await?;
+    deps.tables.rank(&record).await?;
+    Ok(record.scores)
 }
 
 /// The stored predictions, and the dataset that they belong to.

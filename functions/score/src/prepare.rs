@@ -12,9 +12,6 @@ use crate::request::Job;
 use crate::stored_values::{aligned_key, sorted_key};
 use crate::table::{Error, PreparedSubmission};
 
-/// Where predictions may be in the scoring bucket.
-const PREDICTIONS_FOLDER: &str = "predictions/";
-
 /// Validates the predictions, stores their values, and adds the summary to those of the challenge, in this order: where
 /// there is a summary, there are values.
 ///
@@ -29,12 +26,9 @@ pub(crate) async fn prepare(job: &Job, deps: &Deps) -> Result<PreparedPrediction
     if let Some(prepared) = record.predictions {
         return Ok(prepared);
     }
-    let scoring = deps.scoring(&job.settings)?;
+    let scoring = deps.scoring(&job.challenge, &job.settings)?;
     let dataset = deps.datasets.load(&DatasetKeys::of(&job.challenge, &scoring)).await?;
     let key = submission.predictions_key();
-    if !key.starts_with(PREDICTIONS_FOLDER) {
-        return Err(ScoreError::PredictionsKey { key });
-    }
     let version = deps.objects.version(&key).await?.ok_or(ScoreError::PredictionsMissing)?;
     let limits = Limits { max_bytes: deps.max_predictions_bytes, ..Limits::predictions() };
     let location = deps.objects.location(&key);
@@ -57,7 +51,7 @@ pub(crate) async fn prepare(job: &Job, deps: &Deps) -> Result<PreparedPrediction
     };
     let summary = Summary::of(&sorted).to_bytes();
     deps.tables.add_summary(&PreparedSubmission { provenance, summary }).await?;
-    if deps.tables.store_result(&job.submission_id, ResultKind::Predictions, &prepared).await? {
+    if deps.tables.store_result(&job.submission_id, ResultKind::Predictions, &prepared).await?.is_some() {
         return Ok(prepared);
     }
     let stored = deps.tables.record(&job.submission_id).await?.predictions;

@@ -40,7 +40,10 @@ impl Request {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Configure {
+    #[serde(rename = "challengeId")]
+    pub challenge: ChallengeId,
     /// The value of the challenge's SSM parameter, if it has one.
     pub settings: Option<String>,
 }

@@ -9,9 +9,9 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{ChallengeId, MetricResult, OriginalityResult, SubmissionId};
-use records::{FailureReason, Record, RecordError, ResultKind, to_attribute};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use domain::{ChallengeId, OriginalityResult, SubmissionId};
+use records::{FailureReason, Record, RecordError, ResultKind, ranking, to_attribute};
 use runtime::CallFailed;
 use scoring::originality::Provenance;
 use scoring::{DecodeError, Summary};
@@ -24,7 +24,10 @@ use crate::failed_result::FailedResult;
 
 /// A result is stored once; storing it also removes the reason why it was missing.
 const SET_RESULT: &str = "SET #result = :result REMOVE #failure";
-const SET_METRIC: &str = "SET #result = :result, #standing = :standing REMOVE #failure";
+const SET_NOT_ORIGINAL: &str = "SET #result = :result REMOVE #failure, ranking, standing";
+const SET_RANK: &str = "SET ranking = :ranking, standing = :standing";
+/// Another execution may find meanwhile that the submission is not original.
+const IF_RANKED: &str = "originality.original = :yes AND concordance.concordant = :yes AND attribute_exists(metric)";
 const IF_NO_RESULT: &str = "attribute_exists(submissionId) AND attribute_not_exists(#result)";
 /// The summaries of a challenge only grow and are read consistently. So of two results of originality, the one that
 /// compared with more submissions read them later.
@@ -182,37 +185,48 @@ impl Tables {
         Error::SummaryItem { table: self.summaries.clone(), challenge: challenge.clone() }
     }
 
-    /// Stores a result unless there is one. Returns whether it was stored.
+    /// Stores a result unless there is one. Returns the record as it is then, or `None` if it was not stored.
     pub(crate) async fn store_result(
         &self,
         id: &SubmissionId,
         kind: ResultKind,
         result: &impl Serialize,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Record>, Error> {
         let update = self.update_result(id, kind, result);
         self.send(update.update_expression(SET_RESULT).condition_expression(IF_NO_RESULT)).await
     }
 
-    /// Stores a metric, and the standing by which leaderboards sort, unless there is one. Returns whether it was stored.
-    pub(crate) async fn store_metric(&self, id: &SubmissionId, result: &MetricResult) -> Result<bool, Error> {
-        let update = self
-            .update_result(id, ResultKind::Metric, result)
-            .update_expression(SET_METRIC)
-            .condition_expression(IF_NO_RESULT)
-            .expression_attribute_names("#standing", "standing")
-            .expression_attribute_values(":standing", to_attribute(json!(result.standing)));
-        self.send(update).await
-    }
-
-    /// Stores a result of originality unless there is one that compared with at least as many submissions. Returns
-    /// whether it was stored.
-    pub(crate) async fn store_originality(&self, id: &SubmissionId, result: &OriginalityResult) -> Result<bool, Error> {
+    /// Stores a result of originality unless there is one that compared with at least as many submissions. Returns the
+    /// record as it is then, or `None` if it was not stored.
+    pub(crate) async fn store_originality(
+        &self,
+        id: &SubmissionId,
+        result: &OriginalityResult,
+    ) -> Result<Option<Record>, Error> {
         let update = self
             .update_result(id, ResultKind::Originality, result)
-            .update_expression(SET_RESULT)
+            .update_expression(if result.original { SET_RESULT } else { SET_NOT_ORIGINAL })
             .condition_expression(IF_FEWER_COMPARED)
             .expression_attribute_values(":compared", AttributeValue::N(result.compared.to_string()));
         self.send(update).await
+    }
+
+    /// Ranks a submission if leaderboards rank it. Every step that stores a result calls this after it, so that the last
+    /// one sees all results.
+    pub(crate) async fn rank(&self, record: &Record) -> Result<(), Error> {
+        let (Some(metric), true) = (&record.scores.metric, record.is_ranked()) else { return Ok(()) };
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.submissions)
+            .key("submissionId", text(record.submission.submission_id.as_str()))
+            .update_expression(SET_RANK)
+            .condition_expression(IF_RANKED)
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":ranking", text(&ranking(&record.submission.challenge, metric.name)))
+            .expression_attribute_values(":standing", to_attribute(json!(metric.standing)));
+        self.send(update).await?;
+        Ok(())
     }
 
     /// Stores why a result is missing, unless it is there.
@@ -240,14 +254,16 @@ impl Tables {
             .expression_attribute_names("#failure", kind.failure_attribute())
     }
 
-    /// Sends a conditional update. Returns whether the condition held.
-    async fn send(&self, update: UpdateItemFluentBuilder) -> Result<bool, Error> {
-        match update.send().await {
-            Ok(_) => Ok(true),
+    /// Sends a conditional update. Returns the record as it is then, or `None` if the condition did not hold.
+    async fn send(&self, update: UpdateItemFluentBuilder) -> Result<Option<Record>, Error> {
+        match update.return_values(ReturnValue::AllNew).send().await {
+            Ok(updated) => {
+                Ok(Some(Record::from_item(updated.attributes.unwrap_or_default()).map_err(Error::RecordInvalid)?))
+            }
             Err(error)
                 if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
-                Ok(false)
+                Ok(None)
             }
             Err(error) => Err(not_written(&self.submissions, "UpdateItem", &error)),
         }

@@ -1,6 +1,7 @@
 //! The body of a request to score a submission.
 
 use domain::SubmissionId;
+use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use crate::error::HttpError;
@@ -27,10 +28,13 @@ impl Body {
         if body.len() > MAX_BODY_BYTES {
             return Err(HttpError::TooLarge { limit: MAX_BODY_BYTES });
         }
-        let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(body) else {
-            let message = "The body must be a JSON object with submission_id, api_key and optionally user_id.";
-            return Err(HttpError::Malformed { field: None, message: message.to_owned() });
-        };
+        let fields = serde_json::from_slice::<Map<String, Value>>(body).map_err(|error| HttpError::Malformed {
+            field: None,
+            message: format!(
+                "The body must be a JSON object with submission_id, api_key and optionally user_id. It cannot be read: {}.",
+                problem(&error)
+            ),
+        })?;
         let submission_id = text(&fields, "submission_id")?;
         let submission_id = submission_id
             .parse()
@@ -42,6 +46,16 @@ impl Body {
         };
         Ok(Self { user_id, submission_id, api_key: text(&fields, "api_key")? })
     }
+}
+
+/// What is wrong with the JSON and where, without any of its text: that could be a key.
+fn problem(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Eof => "it ends too early",
+        Category::Data => "it is not an object",
+        Category::Syntax | Category::Io => "invalid JSON",
+    };
+    format!("{what} at line {} column {}", error.line(), error.column())
 }
 
 fn text(fields: &Map<String, Value>, name: &'static str) -> Result<String, HttpError> {
@@ -99,8 +113,18 @@ mod tests {
 
     #[test]
     fn a_body_that_is_not_an_object_or_too_large_is_refused() {
-        for body in ["", "[]", "null", "{", "\u{1}"] {
-            let Err(HttpError::Malformed { field: None, .. }) = Body::read(body.as_bytes()) else { panic!("{body}") };
+        for (body, says) in [
+            ("", "it ends too early at line 1 column 0"),
+            ("[]", "it is not an object at line 1 column 0"),
+            ("null", "it is not an object at line 1 column 4"),
+            ("{\n\"submission_id\": \"x\"", "it ends too early at line 2 column 20"),
+            ("{\"api_key\": \"a\\%b\"}", "invalid JSON at line 1 column 16"),
+            ("\u{1}", "invalid JSON at line 1 column 1"),
+        ] {
+            let Err(HttpError::Malformed { field: None, message }) = Body::read(body.as_bytes()) else {
+                panic!("{body}")
+            };
+            assert!(message.contains(says), "{body}: {message}");
         }
         let large = json!({"submission_id": ID, "api_key": "k", "more": "x".repeat(MAX_BODY_BYTES)}).to_string();
         assert!(matches!(Body::read(large.as_bytes()), Err(HttpError::TooLarge { .. })));

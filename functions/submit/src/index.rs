@@ -1,62 +1,122 @@
-//! Pages of a challenge's submissions, read from an index of the table.
+//! Pages of a challenge's submissions, read from the indexes of the table.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ChallengeId;
-use records::{BY_CREATION, BY_STANDING, Record};
+use records::{BY_CREATION, BY_RANK, Record, ranking};
 use runtime::CallFailed;
+use scoring::Metric;
 
 use crate::error::{HttpError, Outage};
-use crate::page::{Cursor, Page, SortBy};
+use crate::page::{Cursor, Leaderboard, Page, SortBy};
 
-/// The records of a page, and where the next page starts if there may be one.
-///
-/// An invalid record is logged and left out, so that it does not hide the others.
-pub(crate) async fn read(
-    client: &Client,
-    table: &str,
-    challenge: &ChallengeId,
-    page: &Page,
-) -> Result<(Vec<Record>, Option<Cursor>), HttpError> {
-    let (index, sort_key) = match page.by {
-        SortBy::Metric => (BY_STANDING, "standing"),
-        SortBy::Created => (BY_CREATION, "created"),
-    };
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let after = page.after.as_ref().map(|cursor| {
-        let at = match page.by {
-            SortBy::Metric => AttributeValue::N(cursor.at.clone()),
-            SortBy::Created => text(&cursor.at),
-        };
-        HashMap::from([
-            ("submissionId".to_owned(), text(cursor.id.as_str())),
-            ("challengeId".to_owned(), text(challenge.as_str())),
-            (sort_key.to_owned(), at),
-        ])
-    });
-    let answer = client
-        .query()
-        .table_name(table)
-        .index_name(index)
-        .key_condition_expression("challengeId = :challengeId")
-        .expression_attribute_values(":challengeId", text(challenge.as_str()))
-        .scan_index_forward(false)
-        .limit(page.limit)
-        .set_exclusive_start_key(after)
-        .send()
-        .await
-        .map_err(|error| HttpError::Unavailable(Outage::Leaderboard(CallFailed::new("DynamoDB", "Query", &error))))?;
-    let next =
-        answer.last_evaluated_key.and_then(|mut key| match (key.remove("submissionId")?, key.remove(sort_key)?) {
-            (AttributeValue::S(id), AttributeValue::N(at) | AttributeValue::S(at)) => {
-                Some(Cursor { id: id.parse().ok()?, at })
+/// The newest submissions among which the present metric of a challenge is looked for.
+const NEWEST: i32 = 100;
+
+/// The submissions of a challenge.
+pub(crate) struct Index<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) table: &'a str,
+    pub(crate) challenge: ChallengeId,
+}
+
+impl Index<'_> {
+    /// A page. An invalid record is logged and left out, so that it does not hide the others.
+    pub(crate) async fn page(self, mut page: Page) -> Result<Leaderboard, HttpError> {
+        let (records, next) = match page.by {
+            SortBy::Created => {
+                let (records, next) = self.read(self.by_creation(), &page, "created").await?;
+                if records.is_empty() && page.after.is_none() {
+                    return Err(HttpError::UnknownChallenge { id: self.challenge });
+                }
+                (records, next)
             }
-            _ => None,
+            SortBy::Metric => {
+                if page.metric.is_none() {
+                    page.metric = self.present_metric().await?;
+                }
+                match page.metric {
+                    None => (Vec::new(), None),
+                    Some(metric) => self.read(self.by_rank(metric), &page, "standing").await?,
+                }
+            }
+        };
+        Ok(Leaderboard::new(self.challenge, &page, records, next.as_ref()))
+    }
+
+    fn by_creation(&self) -> QueryFluentBuilder {
+        self.query(BY_CREATION, "challengeId", self.challenge.as_str())
+    }
+
+    fn by_rank(&self, metric: Metric) -> QueryFluentBuilder {
+        self.query(BY_RANK, "ranking", &ranking(&self.challenge, metric))
+    }
+
+    /// A query of an index, highest sort key first.
+    fn query(&self, index: &str, key: &str, value: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(self.table)
+            .index_name(index)
+            .key_condition_expression(format!("{key} = :{key}"))
+            .expression_attribute_values(format!(":{key}"), text(value))
+            .scan_index_forward(false)
+    }
+
+    /// The metric of the newest submission that has one. A challenge that changes its metric starts a new ranking.
+    async fn present_metric(&self) -> Result<Option<Metric>, HttpError> {
+        let newest = send(self.by_creation().limit(NEWEST)).await?;
+        if newest.items().is_empty() {
+            return Err(HttpError::UnknownChallenge { id: self.challenge.clone() });
+        }
+        Ok(records(newest).find_map(|record| Some(record.scores.metric?.name)))
+    }
+
+    /// The records of a page, and where the next page starts if there may be one.
+    async fn read(
+        &self,
+        query: QueryFluentBuilder,
+        page: &Page,
+        sort_key: &str,
+    ) -> Result<(Vec<Record>, Option<Cursor>), HttpError> {
+        let after = page.after.as_ref().map(|cursor| {
+            let (key, at) = match cursor.metric {
+                Some(metric) => (("ranking", ranking(&self.challenge, metric)), AttributeValue::N(cursor.at.clone())),
+                None => (("challengeId", self.challenge.to_string()), text(&cursor.at)),
+            };
+            HashMap::from([
+                ("submissionId".to_owned(), text(cursor.id.as_str())),
+                (key.0.to_owned(), text(&key.1)),
+                (sort_key.to_owned(), at),
+            ])
         });
-    let records = answer.items.unwrap_or_default().into_iter().filter_map(|item| {
+        let mut answer = send(query.limit(page.limit).set_exclusive_start_key(after)).await?;
+        let next = answer.last_evaluated_key.take().and_then(|mut key| {
+            match (key.remove("submissionId")?, key.remove(sort_key)?) {
+                (AttributeValue::S(id), AttributeValue::N(at) | AttributeValue::S(at)) => {
+                    Some(Cursor { id: id.parse().ok()?, at, metric: page.metric })
+                }
+                _ => None,
+            }
+        });
+        Ok((records(answer).collect(), next))
+    }
+}
+
+async fn send(query: QueryFluentBuilder) -> Result<QueryOutput, Outage> {
+    query.send().await.map_err(|error| Outage::Leaderboard(CallFailed::new("DynamoDB", "Query", &error)))
+}
+
+fn records(answer: QueryOutput) -> impl Iterator<Item = Record> {
+    answer.items.unwrap_or_default().into_iter().filter_map(|item| {
         Record::from_item(item).inspect_err(|error| tracing::error!("{error} The leaderboard leaves it out.")).ok()
-    });
-    Ok((records.collect(), next))
+    })
+}
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
 }

@@ -75,10 +75,14 @@ impl CachedKeys {
     }
 
     async fn read(&self) -> Result<Keys, HttpError> {
-        let secret = self.secrets.get_secret_value().secret_id(&self.arn).send().await.map_err(|error| {
-            HttpError::Unavailable(Outage::Keys(CallFailed::new("Secrets Manager", "GetSecretValue", &error)))
-        })?;
-        secret.secret_string().and_then(Keys::read).ok_or(HttpError::Unavailable(Outage::KeysInvalid))
+        let secret = self
+            .secrets
+            .get_secret_value()
+            .secret_id(&self.arn)
+            .send()
+            .await
+            .map_err(|error| Outage::Keys(CallFailed::new("Secrets Manager", "GetSecretValue", &error)))?;
+        Ok(secret.secret_string().and_then(Keys::read).ok_or(Outage::KeysInvalid)?)
     }
 }
 

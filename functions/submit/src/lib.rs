@@ -2,9 +2,9 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `POST /` with `{"user_id"?, "submission_id", "api_key"}` | 202 `{"submission_id", "execution"}`, the same for the same id |
+//! | `POST /` with `{"user_id"?, "submission_id", "api_key"}` | 202, the execution, the same for the same id; once it has ended 200, the record |
 //! | `GET /submissions/{submissionId}` | 200, the record |
-//! | `GET /challenges/{challengeId}/leaderboard?by=&limit=&next=` | 200, a page |
+//! | `GET /challenges/{challengeId}/leaderboard?by=&metric=&limit=&next=` | 200, a page |
 //!
 //! Reading needs a key in the header `x-api-key`, unless reads are public.
 //!
@@ -22,16 +22,19 @@ mod settings;
 use aws_config::SdkConfig;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use body::Body;
-use domain::{ChallengeId, SubmissionId};
+use domain::{ChallengeId, Fault, SubmissionId};
 pub use error::{HttpError, Outage};
 use http::{Request, Response};
+use index::Index;
 use keys::CachedKeys;
 pub use keys::Keys;
-use page::{Leaderboard, Page, RecordView};
-use records::Record;
+use page::{Page, RecordView};
+use records::{Record, ResultKind};
 use runtime::CallFailed;
+use serde::Serialize;
 use serde_json::json;
 pub use settings::Settings;
+use time::OffsetDateTime;
 
 /// What the function works with.
 pub struct Deps {
@@ -63,7 +66,7 @@ impl Deps {
 pub async fn handle(request: Request, deps: &Deps) -> Response {
     // On the heap: the futures of AWS calls, nested as they are, exceed the compiler's limit on the depth of types.
     let response = Box::pin(route(&request, deps)).await.unwrap_or_else(|error| {
-        if let HttpError::Unavailable(_) = error {
+        if let HttpError::Unavailable(_) | HttpError::Misconfigured(_) = error {
             tracing::error!(path = request.raw_path, causes = error.causes(), "{error}");
         }
         error.into()
@@ -90,8 +93,8 @@ async fn route(request: &Request, deps: &Deps) -> Result<Response, HttpError> {
             check_reader(request, deps).await?;
             let challenge: ChallengeId = id.parse().map_err(|error| invalid_id("challenge_id", &error))?;
             let page = Page::read(&request.query_string_parameters)?;
-            let (records, next) = index::read(&deps.dynamodb, &deps.submissions_table, &challenge, &page).await?;
-            Ok(Response::json(200, &Leaderboard::new(challenge, page.by, records, next.as_ref())))
+            let index = Index { client: &deps.dynamodb, table: &deps.submissions_table, challenge };
+            Ok(Response::json(200, &index.page(page).await?))
         }
         _ => Err(HttpError::UnknownPath),
     }
@@ -119,33 +122,78 @@ async fn submit(request: &Request, deps: &Deps) -> Result<Response, HttpError> {
     })?;
     let Body { user_id, submission_id, api_key } = Body::read(&body)?;
     deps.keys.check(&api_key).await?;
-    let submission = record(&submission_id, deps).await?.submission;
-    if user_id.is_some_and(|user| user != submission.user_id) {
+    let record = record(&submission_id, deps).await?;
+    if user_id.is_some_and(|user| user != record.submission.user_id) {
         let message = "user_id is not the participant of this submission. Correct it or leave it out.";
         return Err(HttpError::malformed("user_id", message));
     }
-    let execution = start(&submission_id, &submission.challenge, deps).await?;
-    Ok(Response::json(202, &json!({"submission_id": submission_id, "execution": execution})))
+    let execution = start(&submission_id, &record.submission.challenge, deps).await?;
+    let Some(ended) = execution.ended else {
+        let accepted = Accepted { submission_id, execution: execution.arn };
+        return Ok(Response::json(202, &accepted));
+    };
+    // The record may have been read before the execution ended.
+    let record = self::record(&submission_id, deps).await?;
+    let rejected =
+        record.failures.get(&ResultKind::Predictions).filter(|reason| reason.code.fault() == Fault::Participant);
+    if let Some(reason) = rejected {
+        return Err(HttpError::Unscorable { field: "predictions", message: reason.message.clone() });
+    }
+    Ok(Response::json(200, &Ended { submission_id, execution: execution.arn, ended, record: record.into() }))
+}
+
+/// The answer while a submission is being scored.
+#[derive(Serialize)]
+struct Accepted {
+    submission_id: SubmissionId,
+    execution: String,
+}
+
+/// The answer once the execution has ended: nothing new was started.
+#[derive(Serialize)]
+struct Ended {
+    submission_id: SubmissionId,
+    execution: String,
+    #[serde(with = "time::serde::rfc3339")]
+    ended: OffsetDateTime,
+    record: RecordView,
 }
 
 async fn record(id: &SubmissionId, deps: &Deps) -> Result<Record, HttpError> {
-    let found = records::read(&deps.dynamodb, &deps.submissions_table, id).await;
-    let found = found.map_err(|error| HttpError::Unavailable(Outage::Record(error)))?;
+    let found = records::read(&deps.dynamodb, &deps.submissions_table, id).await?;
     found.ok_or_else(|| HttpError::UnknownSubmission { id: id.to_string() })
 }
 
-/// Starts the execution of a submission, or finds it if it was started before. Returns its ARN.
-async fn start(id: &SubmissionId, challenge: &ChallengeId, deps: &Deps) -> Result<String, HttpError> {
+/// The execution of a submission.
+struct Execution {
+    arn: String,
+    /// When it ended; `None` while it runs.
+    ended: Option<OffsetDateTime>,
+}
+
+/// Starts the execution of a submission, or finds it if it was started before.
+async fn start(id: &SubmissionId, challenge: &ChallengeId, deps: &Deps) -> Result<Execution, HttpError> {
     let (machine, name) = (&deps.state_machine, id.aws_safe());
     // The same bytes for the same submission, so that starting again is idempotent.
     let input = json!({"submissionId": id, "challengeId": challenge}).to_string();
     match deps.sfn.start_execution().state_machine_arn(machine).name(name.as_str()).input(input).send().await {
-        Ok(execution) => Ok(execution.execution_arn),
+        Ok(execution) => Ok(Execution { arn: execution.execution_arn, ended: None }),
         Err(error) if error.as_service_error().is_some_and(StartExecutionError::is_execution_already_exists) => {
-            Ok(format!("{}:{}", machine.replace(":stateMachine:", ":execution:"), name.as_str()))
+            let arn = format!("{}:{}", machine.replace(":stateMachine:", ":execution:"), name.as_str());
+            let execution = deps.sfn.describe_execution().execution_arn(&arn).send().await.map_err(|error| {
+                Outage::ExecutionStatus(CallFailed::new("Step Functions", "DescribeExecution", &error))
+            })?;
+            let ended = execution.stop_date.map(|at| OffsetDateTime::from_unix_timestamp(at.secs())).transpose();
+            let ended = ended.map_err(|error| {
+                Outage::ExecutionStatus(CallFailed {
+                    service: "Step Functions",
+                    operation: "DescribeExecution",
+                    code: "InvalidAnswer".to_owned(),
+                    message: error.to_string(),
+                })
+            })?;
+            Ok(Execution { arn, ended })
         }
-        Err(error) => {
-            Err(HttpError::Unavailable(Outage::Execution(CallFailed::new("Step Functions", "StartExecution", &error))))
-        }
+        Err(error) => Err(Outage::Execution(CallFailed::new("Step Functions", "StartExecution", &error)).into()),
     }
 }

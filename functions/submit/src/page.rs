@@ -17,6 +17,8 @@ use crate::error::HttpError;
 /// Submissions on a page unless the query says otherwise.
 const DEFAULT_LIMIT: i32 = 50;
 const MAX_LIMIT: i32 = 100;
+const METRIC: &str =
+    "metric must be one of logloss, auc, accuracy, rmse, mae and spearman, and can only be used with by=metric.";
 /// Characters of the longest date in a cursor.
 const MAX_DATE_CHARS: usize = 64;
 
@@ -24,7 +26,7 @@ const MAX_DATE_CHARS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SortBy {
-    /// Best first. Submissions without a metric are left out.
+    /// Best first, and only ranked submissions: those with this metric that are original and concordant.
     Metric,
     /// Newest first.
     Created,
@@ -34,6 +36,8 @@ pub enum SortBy {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     pub by: SortBy,
+    /// The metric to rank by; if absent, the one that the challenge uses at present.
+    pub metric: Option<Metric>,
     /// The maximum number of submissions, 1 to 100.
     pub limit: i32,
     /// The last submission of the page before.
@@ -47,6 +51,9 @@ pub struct Cursor {
     pub id: SubmissionId,
     /// Its standing as DynamoDB writes numbers, or its date of creation.
     pub at: String,
+    /// The metric by which it is ranked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
 }
 
 impl Cursor {
@@ -62,14 +69,14 @@ impl Cursor {
 
     fn fits(&self, by: SortBy) -> bool {
         match by {
-            SortBy::Metric => self.at.parse::<f64>().is_ok_and(f64::is_finite),
-            SortBy::Created => (1..=MAX_DATE_CHARS).contains(&self.at.len()),
+            SortBy::Metric => self.metric.is_some() && self.at.parse::<f64>().is_ok_and(f64::is_finite),
+            SortBy::Created => self.metric.is_none() && (1..=MAX_DATE_CHARS).contains(&self.at.len()),
         }
     }
 }
 
 impl Page {
-    /// Reads the optional parameters `by` (`metric` or `created`), `limit` and `next`.
+    /// Reads the optional parameters `by` (`metric` or `created`), `metric`, `limit` and `next`.
     ///
     /// # Errors
     /// An [`HttpError`] that names the parameter.
@@ -79,6 +86,10 @@ impl Page {
             Some("created") => SortBy::Created,
             Some(_) => return Err(HttpError::malformed("by", "by must be \"metric\" or \"created\".")),
         };
+        let metric = query.get("metric").map(|name| {
+            let metric = name.parse().ok().filter(|_| by == SortBy::Metric);
+            metric.ok_or_else(|| HttpError::malformed("metric", METRIC))
+        });
         let limit = query.get("limit").map(|limit| {
             let limit = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
             limit.ok_or_else(|| HttpError::malformed("limit", format!("limit must be a number from 1 to {MAX_LIMIT}.")))
@@ -87,7 +98,11 @@ impl Page {
             let cursor = Cursor::from_token(token).filter(|cursor| cursor.fits(by));
             cursor.ok_or_else(|| HttpError::malformed("next", "next must be the value of next from the page before."))
         });
-        Ok(Self { by, limit: limit.transpose()?.unwrap_or(DEFAULT_LIMIT), after: after.transpose()? })
+        let (metric, limit, after) =
+            (metric.transpose()?, limit.transpose()?.unwrap_or(DEFAULT_LIMIT), after.transpose()?);
+        // The pages of a leaderboard are of one metric, even if the challenge changes it meanwhile.
+        let metric = after.as_ref().map_or(metric, |cursor| cursor.metric);
+        Ok(Self { by, metric, limit, after })
     }
 }
 
@@ -141,6 +156,8 @@ impl From<MetricResult> for MetricView {
 pub struct Leaderboard {
     challenge_id: ChallengeId,
     by: SortBy,
+    /// The metric by which submissions are ranked; null if `by` is not `metric`, or if there is none yet.
+    metric: Option<Metric>,
     submissions: Vec<Row>,
     /// The value of `next` for the next page.
     next: Option<String>,
@@ -158,18 +175,21 @@ struct Row {
     /// The score of concordance.
     concordance: Option<f64>,
     original: Option<bool>,
+    /// Whether the leaderboard by metric ranks it.
+    ranked: bool,
 }
 
 impl Leaderboard {
     #[must_use]
-    pub fn new(challenge_id: ChallengeId, by: SortBy, records: Vec<Record>, next: Option<&Cursor>) -> Self {
+    pub fn new(challenge_id: ChallengeId, page: &Page, records: Vec<Record>, next: Option<&Cursor>) -> Self {
         let submissions = records.into_iter().map(Row::from).collect();
-        Self { challenge_id, by, submissions, next: next.map(Cursor::token) }
+        Self { challenge_id, by: page.by, metric: page.metric, submissions, next: next.map(Cursor::token) }
     }
 }
 
 impl From<Record> for Row {
     fn from(record: Record) -> Self {
+        let ranked = record.is_ranked();
         let (submission, scores) = (record.submission, record.scores);
         Self {
             submission_id: submission.submission_id,
@@ -179,6 +199,7 @@ impl From<Record> for Row {
             concordant: scores.concordance.as_ref().map(|concordance| concordance.concordant),
             concordance: scores.concordance.map(|concordance| concordance.score),
             original: scores.originality.map(|originality| originality.original),
+            ranked,
         }
     }
 }
@@ -199,21 +220,32 @@ mod tests {
 
     #[test]
     fn the_cursor_of_a_page_asks_for_the_next_one() {
-        assert_eq!(query(&[]).unwrap(), Page { by: SortBy::Metric, limit: 50, after: None });
-        let cursor = Cursor { id: ID.parse().unwrap(), at: "-0.25".to_owned() };
+        assert_eq!(query(&[]).unwrap(), Page { by: SortBy::Metric, metric: None, limit: 50, after: None });
+        let (id, metric) = (ID.parse().unwrap(), Some(Metric::Auc));
+        let cursor = Cursor { id, at: "-0.25".to_owned(), metric };
         let page = query(&[("limit", "2"), ("next", &cursor.token())]).unwrap();
-        assert_eq!(page, Page { by: SortBy::Metric, limit: 2, after: Some(cursor) });
+        assert_eq!(page, Page { by: SortBy::Metric, metric, limit: 2, after: Some(cursor) });
     }
 
     #[test]
     fn an_invalid_parameter_is_named() {
-        let bad = Cursor { id: ID.parse().unwrap(), at: "NaN".to_owned() }.token();
-        for (name, value) in
-            [("by", "luck"), ("limit", "0"), ("limit", "101"), ("limit", "many"), ("next", "x"), ("next", bad.as_str())]
-        {
+        let cursor = |at: &str, metric| Cursor { id: ID.parse().unwrap(), at: at.to_owned(), metric }.token();
+        let (bad, other_index) = (cursor("NaN", Some(Metric::Auc)), cursor("0.5", None));
+        for (name, value) in [
+            ("by", "luck"),
+            ("metric", "luck"),
+            ("limit", "0"),
+            ("limit", "101"),
+            ("limit", "many"),
+            ("next", "x"),
+            ("next", bad.as_str()),
+            ("next", other_index.as_str()),
+        ] {
             let Err(HttpError::Malformed { field, .. }) = query(&[(name, value)]) else { panic!("{name}={value}") };
             assert_eq!(field, Some(name));
         }
+        let both = query(&[("by", "created"), ("metric", "auc")]).unwrap_err();
+        assert!(matches!(both, HttpError::Malformed { field: Some("metric"), .. }), "{both}");
     }
 
     #[test]
@@ -221,7 +253,7 @@ mod tests {
         // The whole numbers are those that DynamoDB returns for 0.0, 1.0 and -1.0.
         let attributes = json!({
             "submissionId": ID, "userId": "u", "challengeId": "r", "created": "2026-01-01T00:00:00Z",
-            "predictionsKey": "p.csv", "predictions": {"rows": 3}, "standing": -1,
+            "predictionsKey": "predictions/p.csv", "predictions": {"rows": 3}, "standing": -1,
             "concordance": {"concordant": true, "score": 0, "regions": []},
             "metric": {"name": "logloss", "score": 1, "standing": -1},
             "originalityFailure": {"code": "ScoringFault", "message": "m"},
@@ -235,11 +267,12 @@ mod tests {
                 "concordance": {"concordant": true, "score": 0.0, "regions": []},
                 "failures": {"originality": {"code": "ScoringFault", "message": "m"}}})
         );
-        let board: Value = json!(Leaderboard::new("r".parse().unwrap(), SortBy::Metric, vec![record], None));
+        let page = Page { by: SortBy::Metric, metric: Some(Metric::LogLoss), limit: 1, after: None };
+        let board: Value = json!(Leaderboard::new("r".parse().unwrap(), &page, vec![record], None));
         assert_eq!(
             board,
-            json!({"challenge_id": "r", "by": "metric", "next": null, "submissions": [
-                {"submission_id": ID, "user_id": "u", "created": "2026-01-01T00:00:00Z", "original": null,
+            json!({"challenge_id": "r", "by": "metric", "metric": "logloss", "next": null, "submissions": [
+                {"submission_id": ID, "user_id": "u", "created": "2026-01-01T00:00:00Z", "original": null, "ranked": false,
                  "metric": {"name": "logloss", "score": 1.0}, "concordant": true, "concordance": 0.0}]})
         );
     }

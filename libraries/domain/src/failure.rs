@@ -70,6 +70,8 @@ pub enum FailureCode {
     TrainingServiceFault,
     /// Scoring failed, not the predictions.
     ScoringFault,
+    /// An operator stopped the execution, the build or the training job.
+    Aborted,
     /// Any other failure of the platform.
     Internal,
 }
@@ -112,6 +114,7 @@ impl FailureCode {
             | Self::QuotaExceeded
             | Self::TrainingServiceFault
             | Self::ScoringFault
+            | Self::Aborted
             | Self::Internal => Fault::Platform,
         }
     }

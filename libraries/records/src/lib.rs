@@ -18,43 +18,71 @@ use domain::{ChallengeId, FailureCode, Scores, SubmissionId};
 pub use json::{from_item, to_attribute};
 pub use result_kind::ResultKind;
 use runtime::CallFailed;
+use scoring::Metric;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 /// The index of a challenge's submissions, sorted by creation.
 pub const BY_CREATION: &str = "challenge-created";
-/// The index of a challenge's submissions that have a metric, sorted by `standing`.
-pub const BY_STANDING: &str = "challenge-standing";
+/// The index of ranked submissions: each [`ranking`], sorted by `standing`.
+pub const BY_RANK: &str = "ranking-standing";
+
+/// The ranking of a challenge by a metric: the scores of two metrics cannot be compared, so each metric has its own.
+#[must_use]
+pub fn ranking(challenge: &ChallengeId, metric: Metric) -> String {
+    format!("{challenge}/{metric}")
+}
+
+/// Where predictions may be in the scoring bucket.
+const PREDICTIONS_FOLDER: &str = "predictions/";
 
 /// The part of a record that registers a submission.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
     pub submission_id: SubmissionId,
-    #[serde(rename = "challengeId")]
     pub challenge: ChallengeId,
     pub user_id: String,
     /// Decides which of two submissions is the earlier one.
-    #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
     /// Where the predictions are in the scoring bucket, if not at [`predictions_key`].
-    #[serde(default)]
-    predictions_key: Option<String>,
+    predictions_key: Option<PredictionsKey>,
 }
 
 impl Submission {
     /// The key of the predictions in the scoring bucket.
     #[must_use]
     pub fn predictions_key(&self) -> String {
-        self.predictions_key.clone().unwrap_or_else(|| predictions_key(&self.challenge, &self.submission_id))
+        match &self.predictions_key {
+            Some(PredictionsKey(key)) => key.clone(),
+            None => predictions_key(&self.challenge, &self.submission_id),
+        }
     }
 }
+
+/// A key under `predictions/`. The bucket also holds the truth, which no record may name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct PredictionsKey(String);
+
+impl TryFrom<String> for PredictionsKey {
+    type Error = &'static str;
+
+    fn try_from(key: String) -> Result<Self, &'static str> {
+        if key.starts_with(PREDICTIONS_FOLDER) { Ok(Self(key)) } else { Err("it must start with predictions/") }
+    }
+}
+
+/// RFC 3339.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Created(#[serde(with = "time::serde::rfc3339")] OffsetDateTime);
 
 /// The default key of a submission's predictions in the scoring bucket.
 #[must_use]
 pub fn predictions_key(challenge: &ChallengeId, submission: &SubmissionId) -> String {
-    format!("predictions/{challenge}/{submission}.csv")
+    format!("{PREDICTIONS_FOLDER}{challenge}/{submission}.csv")
 }
 
 /// The predictions were read and prepared for scoring.
@@ -84,8 +112,8 @@ pub struct Record {
 pub enum RecordError {
     #[error("The table {table} could not be read.")]
     Call { table: String, source: CallFailed },
-    #[error("The record of the submission {id} is not valid: {reason}.")]
-    Invalid { id: String, reason: serde_json::Error },
+    #[error("The record of the submission {id} is not valid: {attribute} {reason}.")]
+    Invalid { id: String, attribute: &'static str, reason: String },
 }
 
 impl Record {
@@ -95,26 +123,60 @@ impl Record {
     /// When an attribute is missing or malformed.
     #[allow(clippy::implicit_hasher, reason = "the SDK's items have the default one")]
     pub fn from_item(item: HashMap<String, AttributeValue>) -> Result<Self, RecordError> {
-        let attributes = from_item(item);
-        let id = attributes.get("submissionId").and_then(Value::as_str).unwrap_or("without an id").to_owned();
-        Self::from_attributes(attributes).map_err(|reason| RecordError::Invalid { id, reason })
-    }
-
-    fn from_attributes(mut attributes: Map<String, Value>) -> Result<Self, serde_json::Error> {
-        let predictions = attributes.remove(ResultKind::Predictions.attribute()).unwrap_or_default();
+        let attributes = Attributes(from_item(item));
         let mut failures = BTreeMap::new();
         for kind in ResultKind::ALL {
-            if let Some(failure) = attributes.remove(kind.failure_attribute()) {
-                failures.insert(kind, serde_json::from_value(failure)?);
+            if let Some(failure) = attributes.optional(kind.failure_attribute())? {
+                failures.insert(kind, failure);
             }
         }
-        let attributes = Value::Object(attributes);
         Ok(Self {
-            submission: Submission::deserialize(&attributes)?,
-            predictions: serde_json::from_value(predictions)?,
-            scores: Scores::deserialize(&attributes)?,
+            predictions: attributes.optional(ResultKind::Predictions.attribute())?,
+            scores: Scores {
+                originality: attributes.optional(ResultKind::Originality.attribute())?,
+                concordance: attributes.optional(ResultKind::Concordance.attribute())?,
+                metric: attributes.optional(ResultKind::Metric.attribute())?,
+            },
             failures,
+            submission: Submission {
+                challenge: attributes.required("challengeId")?,
+                user_id: attributes.required("userId")?,
+                created: attributes.required::<Created>("created")?.0,
+                predictions_key: attributes.optional("predictionsKey")?,
+                submission_id: attributes.required("submissionId")?,
+            },
         })
+    }
+
+    /// Whether leaderboards rank the submission: it has a metric, is original and is concordant. A near copy never stands
+    /// above what it copies, and predictions that only fit the validation data never lead.
+    #[must_use]
+    pub fn is_ranked(&self) -> bool {
+        let Scores { originality, concordance, metric } = &self.scores;
+        metric.is_some()
+            && originality.as_ref().is_some_and(|originality| originality.original)
+            && concordance.as_ref().is_some_and(|concordance| concordance.concordant)
+    }
+}
+
+/// The attributes of a record. Each is read by itself, so that an error names it.
+struct Attributes(Map<String, Value>);
+
+impl Attributes {
+    fn required<T: DeserializeOwned>(&self, attribute: &'static str) -> Result<T, RecordError> {
+        self.optional(attribute)?.ok_or_else(|| self.invalid(attribute, "is missing".to_owned()))
+    }
+
+    fn optional<T: DeserializeOwned>(&self, attribute: &'static str) -> Result<Option<T>, RecordError> {
+        let Some(value) = self.0.get(attribute).filter(|value| !value.is_null()) else { return Ok(None) };
+        let value =
+            T::deserialize(value).map_err(|error| self.invalid(attribute, format!("cannot be read: {error}")))?;
+        Ok(Some(value))
+    }
+
+    fn invalid(&self, attribute: &'static str, reason: String) -> RecordError {
+        let id = self.0.get("submissionId").and_then(Value::as_str).unwrap_or("without an id").to_owned();
+        RecordError::Invalid { id, attribute, reason }
     }
 }
 
@@ -170,12 +232,47 @@ mod tests {
 
     #[test]
     fn an_invalid_record_names_the_submission_and_the_attribute() {
-        let mut attributes = registered();
-        attributes["created"] = json!("yesterday");
-        let error = record(attributes).unwrap_err().to_string();
-        assert!(error.starts_with("The record of the submission _9VOLnz2XYZv8J is not valid: "), "{error}");
-        let mut attributes = registered();
-        attributes.as_object_mut().unwrap().remove("challengeId");
-        assert!(record(attributes).unwrap_err().to_string().contains("missing field `challengeId`"));
+        let mut errors = Vec::new();
+        for (attribute, value) in [
+            ("created", json!("yesterday")),
+            ("challengeId", Value::Null),
+            ("userId", json!(7)),
+            ("predictionsKey", json!("datasets/r1/truth.csv")),
+            ("concordance", json!({"concordant": "yes"})),
+        ] {
+            let mut attributes = registered();
+            attributes[attribute] = value;
+            let error = record(attributes).unwrap_err();
+            assert!(matches!(&error, RecordError::Invalid { attribute: named, .. } if *named == attribute), "{error}");
+            errors.push(error.to_string());
+        }
+        insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[test]
+    fn only_an_original_and_concordant_submission_with_a_metric_is_ranked() {
+        let ranked = |original: Option<bool>, concordant: Option<bool>, metric: bool| {
+            let mut attributes = registered();
+            if let Some(original) = original {
+                attributes["originality"] = json!({"original": original, "similar_count": 0, "compared": 1, "offender_count": 0, "offenders": []});
+            }
+            if let Some(concordant) = concordant {
+                attributes["concordance"] = json!({"concordant": concordant, "score": 0.1, "regions": []});
+            }
+            if metric {
+                attributes["metric"] = json!({"name": "auc", "score": 0.5, "standing": 0.5});
+            }
+            record(attributes).unwrap().is_ranked()
+        };
+        assert!(ranked(Some(true), Some(true), true));
+        for (original, concordant, metric) in [
+            (Some(false), Some(true), true),
+            (Some(true), Some(false), true),
+            (None, Some(true), true),
+            (Some(true), None, true),
+            (Some(true), Some(true), false),
+        ] {
+            assert!(!ranked(original, concordant, metric), "{original:?} {concordant:?} {metric}");
+        }
     }
 }

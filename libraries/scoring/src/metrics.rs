@@ -3,6 +3,7 @@
 mod ranks;
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +76,23 @@ impl fmt::Display for Metric {
     }
 }
 
+impl FromStr for Metric {
+    type Err = UnknownMetric;
+
+    fn from_str(name: &str) -> Result<Self, UnknownMetric> {
+        Self::ALL.into_iter().find(|metric| metric.to_string() == name).ok_or(UnknownMetric)
+    }
+}
+
+/// No metric has this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected logloss, auc, accuracy, rmse, mae or spearman")]
+pub struct UnknownMetric;
+
 impl Metric {
+    /// Every metric.
+    pub const ALL: [Self; 6] = [Self::LogLoss, Self::Auc, Self::Accuracy, Self::Rmse, Self::Mae, Self::Spearman];
+
     /// Whether a higher score is better.
     #[must_use]
     pub fn higher_is_better(self) -> bool {

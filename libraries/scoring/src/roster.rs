@@ -119,6 +119,12 @@ impl Roster {
         &self.splits
     }
 
+    /// The parts of the data without an id: there is nothing to compare the others with.
+    pub fn absent_splits(&self) -> impl Iterator<Item = Split> {
+        let is_absent = |split: &Split| !self.splits.contains(split);
+        [Split::Validation, Split::Test, Split::Live].into_iter().filter(is_absent)
+    }
+
     /// The position of each row of the file that the roster was read from, in the order of the file.
     #[must_use]
     pub fn file_order(&self) -> &[usize] {

@@ -92,6 +92,8 @@ pub struct SageMaker {
     pub work: PathBuf,
     /// Memory of a training container in bytes.
     pub memory_bytes: u64,
+    /// A folder that the container gets as its training data, instead of what S3 has.
+    pub data: Option<PathBuf>,
     /// The arguments of the jobs so far. A name is unique for ever.
     pub trained: Tasks,
 }
@@ -165,6 +167,7 @@ impl SageMaker {
             "TrainingJobStatus": ended.status,
             "SecondaryStatus": ended.secondary,
             "ModelArtifacts": {"S3ModelArtifacts": format!("{output}/model.tar.gz")},
+            "StoppingCondition": {"MaxRuntimeInSeconds": arguments.stopping_condition.max_runtime_in_seconds},
             "TrainingStartTime": seconds,
             "TrainingTimeInSeconds": clock.elapsed().as_secs().max(1),
             "BillableTimeInSeconds": clock.elapsed().as_secs().max(1),
@@ -196,7 +199,10 @@ impl SageMaker {
             let value = json!({"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"});
             channels.insert(channel.channel_name.clone(), value);
             let target = folder.join("input/data").join(&channel.channel_name);
-            self.download(&channel.data_source.s3_data_source.s3_uri, &target).await?;
+            std::fs::create_dir_all(&target)?;
+            if self.data.is_none() {
+                self.download(&channel.data_source.s3_data_source.s3_uri, &target).await?;
+            }
         }
         write("hyperparameters.json", &json!(arguments.hyper_parameters))?;
         write("inputdataconfig.json", &Value::Object(channels))?;
@@ -210,7 +216,6 @@ impl SageMaker {
     }
 
     async fn download(&self, uri: &str, target: &Path) -> Result<()> {
-        std::fs::create_dir_all(target)?;
         let (bucket, prefix) = split_uri(uri)?;
         let mut pages = self.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
         while let Some(page) = pages.next().await {
@@ -242,24 +247,32 @@ impl SageMaker {
             "--volume",
             &format!("{}:/opt/ml", folder.display()),
         ]);
-        command.args(self.engine.confinement(self.memory_bytes));
+        command.args(self.engine.confinement(self.memory_bytes)).args(self.engine.one_output());
+        if let Some(data) = &self.data {
+            for channel in &arguments.input_data_config {
+                let mount = format!("{}:/opt/ml/input/data/{}:ro", data.display(), channel.channel_name);
+                command.args(["--volume", &mount]);
+            }
+        }
         for (name, value) in &arguments.environment {
             command.arg(format!("--env={name}={value}"));
         }
         command.arg(format!("--env=TRAINING_JOB_NAME={}", arguments.training_job_name));
         let (output, input) = std::io::pipe()?;
-        command.args([&image, "train"]).stdout(Stdio::from(input.try_clone()?)).stderr(Stdio::from(input));
+        command.args([&image, "train"]).stdin(Stdio::null());
+        command.stdout(Stdio::from(input.try_clone()?)).stderr(Stdio::from(input));
         let mut child = command.spawn().context("starting the container")?;
         // The command holds the pipe's write end: once dropped, the log ends with the container.
         drop(command);
         let limit = Duration::from_secs(arguments.stopping_condition.max_runtime_in_seconds);
         let reader = tokio::net::unix::pipe::Receiver::from_owned_fd(output.into())?;
-        let in_time = timeout(limit, log.copy(reader)).await;
+        let mut copying = std::pin::pin!(log.copy(reader));
+        let in_time = timeout(limit, &mut copying).await;
         if in_time.is_err() {
-            self.engine
-                .output(&["stop", "--time", &STOP_SECONDS.to_string(), &name])
-                .await
-                .context("stopping the container")?;
+            let seconds = STOP_SECONDS.to_string();
+            let stop = ["stop", "--time", &seconds, &name];
+            let stopping = async { self.engine.output(&stop).await.context("stopping the container") };
+            tokio::try_join!(stopping, copying)?;
         }
         let exit = child.wait().await?;
         let killed_for_memory = self

@@ -50,12 +50,17 @@ pub(super) fn failed(build: &Build) -> Classification {
             "The image did not build. The last lines of the log show why. Fix it, check it with `docker build --platform linux/amd64`, then submit again.",
         ),
         ("TIMED_OUT", "QUEUED") => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry_after(60),
-        ("TIMED_OUT", _) => Classification::new(
-            FailureCode::BuildTimedOut,
-            "The image took longer to build than the time limit allows. Install fewer packages or use prebuilt ones, do not download data in the Dockerfile, then submit again.",
-        ),
+        ("TIMED_OUT", _) => {
+            let limit = build.timeout_in_minutes.map(|minutes| format!(" of {minutes} min")).unwrap_or_default();
+            Classification::new(
+                FailureCode::BuildTimedOut,
+                format!(
+                    "The build exceeded its time limit{limit} and was stopped. Install fewer packages or use prebuilt ones, do not download data in the Dockerfile, then submit again."
+                ),
+            )
+        }
         ("STOPPED", _) => Classification::new(
-            FailureCode::BuildServiceFault,
+            FailureCode::Aborted,
             "An operator stopped the build. You do not need to change the submission or submit it again; the operators decide whether it is processed further.",
         ),
         _ => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry_after(60),
@@ -103,6 +108,16 @@ mod tests {
         let timed_out = |phase| failure("TIMED_OUT", &json!([{"PhaseType": phase, "PhaseStatus": "TIMED_OUT"}])).code;
         assert_eq!(timed_out("BUILD"), FailureCode::BuildTimedOut);
         assert_eq!(timed_out("QUEUED"), FailureCode::BuildServiceFault);
+    }
+
+    #[test]
+    fn a_timeout_names_its_limit() {
+        let phases = json!([{"PhaseType": "BUILD", "PhaseStatus": "TIMED_OUT"}]);
+        let cause =
+            json!({"Build": {"Id": "mm:1", "BuildStatus": "TIMED_OUT", "TimeoutInMinutes": 30, "Phases": phases}});
+        let error = StepError { error: "States.TaskFailed".to_owned(), cause: cause.to_string() };
+        let timed_out = classify_step(Step::BuildImage, &error, Job::in_cause(Step::BuildImage, &error).as_ref());
+        assert!(timed_out.message.starts_with("The build exceeded its time limit of 30 min"), "{}", timed_out.message);
     }
 
     #[test]

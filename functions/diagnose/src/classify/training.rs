@@ -49,9 +49,13 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
     } else if has("InternalServerError") {
         Classification::new(FailureCode::TrainingServiceFault, SERVICE_FAULT).retry_after(60)
     } else if secondary == "MaxRuntimeExceeded" {
+        let seconds = job.stopping_condition.as_ref().and_then(|condition| condition.max_runtime_in_seconds);
+        let limit = seconds.map(|seconds| format!(" of {seconds} s")).unwrap_or_default();
         Classification::new(
             FailureCode::TrainingTimedOut,
-            "Training exceeded the time limit and was stopped. Train for fewer iterations or on fewer rows, or make `train` save the model and exit before the limit, then submit again.",
+            format!(
+                "Training exceeded its time limit{limit} and was stopped. Train for fewer iterations or on fewer rows, or make `train` save the model and exit before the limit, then submit again."
+            ),
         )
     } else if has("instance type with more memory")
         || has("Out of Memory")
@@ -64,7 +68,7 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
         )
     } else if job.training_job_status == "Stopped" {
         Classification::new(
-            FailureCode::TrainingServiceFault,
+            FailureCode::Aborted,
             "An operator stopped the training. You do not need to change the submission or submit it again; the operators decide whether it is processed further.",
         )
     } else if has("CannotStartContainerError")
@@ -74,7 +78,7 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
     {
         Classification::new(
             FailureCode::ImageUnusable,
-            "The image could not run `train`. Put an executable named `train` on the PATH (or make it the entry point), build it for linux/amd64, check it with `docker run IMAGE train`, then submit again.",
+            "The image could not run `train`: it was not found on the PATH, is not executable, or its interpreter was not found. Put `train` on the PATH or make it the entry point, and add `RUN chmod 755 PATH_OF_TRAIN` to the Dockerfile. If it is a script, install the interpreter that its first line names, and save it with Unix line ends: after Windows line ends no interpreter is found. Build it for linux/amd64, check it with `docker run IMAGE train`, then submit again.",
         )
     } else {
         Classification::new(
@@ -97,7 +101,7 @@ mod tests {
     #[test]
     fn the_reason_and_the_secondary_status_decide_whose_fault_it_is() {
         use FailureCode::{
-            CapacityUnavailable, ImageUnusable, TrainingFailed, TrainingOutOfMemory, TrainingServiceFault,
+            Aborted, CapacityUnavailable, ImageUnusable, TrainingFailed, TrainingOutOfMemory, TrainingServiceFault,
             TrainingTimedOut,
         };
         for (status, secondary, reason, code, is_retried) in [
@@ -122,7 +126,7 @@ mod tests {
             ("Stopped", "MaxRuntimeExceeded", "", TrainingTimedOut, false),
             ("Stopped", "MaxWaitTimeExceeded", "", CapacityUnavailable, true),
             ("Stopped", "Interrupted", "", CapacityUnavailable, true),
-            ("Stopped", "Stopped", "", TrainingServiceFault, false),
+            ("Stopped", "Stopped", "", Aborted, false),
         ] {
             let cause = json!({"TrainingJobName": "x-0-1", "TrainingJobStatus": status,
                 "SecondaryStatus": secondary, "FailureReason": reason});
@@ -132,6 +136,19 @@ mod tests {
             assert_eq!(classification.code, code, "{reason} {secondary}");
             assert_eq!(classification.retry_after_seconds.is_some(), is_retried, "{reason} {secondary}");
         }
+    }
+
+    #[test]
+    fn a_timeout_names_its_limit() {
+        let cause = json!({"TrainingJobName": "x-0-1", "TrainingJobStatus": "Stopped",
+            "SecondaryStatus": "MaxRuntimeExceeded", "StoppingCondition": {"MaxRuntimeInSeconds": 60}});
+        let error = StepError { error: "States.TaskFailed".to_owned(), cause: cause.to_string() };
+        let timed_out = classify_step(Step::TrainModel, &error, Job::in_cause(Step::TrainModel, &error).as_ref());
+        assert!(
+            timed_out.message.starts_with("Training exceeded its time limit of 60 s and was stopped."),
+            "{}",
+            timed_out.message
+        );
     }
 
     #[test]

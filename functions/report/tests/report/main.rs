@@ -268,7 +268,7 @@ async fn an_aborted_execution_is_reported_once() {
     handle(start(), &deps).await.unwrap();
     let outcome = outcome(aborted("arn:e"), &deps).await;
     assert_eq!(outcome.status, Status::Failed);
-    assert_eq!(state.lock().unwrap().reviews[0]["metadata"]["failureCode"], "Internal");
+    assert_eq!(state.lock().unwrap().reviews[0]["metadata"]["failureCode"], "Aborted");
     let calls = lines(&server).len();
     handle(aborted("arn:e"), &deps).await.unwrap();
     assert_eq!(lines(&server)[calls..], [format!("GET {OUTCOME}")]);

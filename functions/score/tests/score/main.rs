@@ -14,7 +14,8 @@ use world::World;
 
 const A: &str = "aaaaaaaaaaaaaa";
 const B: &str = "bbbbbbbbbbbbbb";
-const SETTINGS: &str = r#"{"scoring": {"training": "training.csv", "truth": "truth.csv", "metric": "mae"}}"#;
+const SETTINGS: &str = r#"{"scoring": {"training": "training.csv", "truth": "truth.csv", "metric": "mae",
+    "concordance_threshold": 1.0}}"#;
 const ROWS: u32 = 300;
 
 fn tournament() -> String {
@@ -87,6 +88,7 @@ async fn every_result_is_in_the_record_and_repeating_changes_nothing() {
         assert_eq!(world.attribute(A, name), answers[at], "{name}");
     }
     assert_eq!(world.attribute(A, "standing"), answers[3]["standing"]);
+    assert_eq!(world.attribute(A, "ranking"), "r1/mae");
 
     let before = world.snapshot();
     world.put("scoring/predictions/r1/aaaaaaaaaaaaaa.csv", predictions(0.1));
@@ -119,6 +121,64 @@ async fn of_two_copies_the_earlier_one_is_original_in_every_order_of_scoring() {
                 {"submission": A, "statistic": 0, "closeness": "equal", "correlation": null}]}),
             "{order:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn only_original_and_concordant_submissions_are_ranked_in_whatever_order_results_arrive() {
+    let actions = ["originality", "concordance", "metric"];
+    let mut orders = Vec::new();
+    for first in actions {
+        for second in actions.into_iter().filter(|action| *action != first) {
+            let third = actions.into_iter().find(|action| ![first, second].contains(action)).unwrap();
+            orders.push([first, second, third]);
+        }
+    }
+    for order in orders {
+        let world = world().await;
+        let deps = world.deps();
+        run(&deps, "prepare", B).await.unwrap();
+        for action in order {
+            assert_eq!(world.attribute(B, "ranking"), Value::Null, "{order:?}");
+            run(&deps, action, B).await.unwrap();
+        }
+        assert_eq!(world.attribute(B, "ranking"), "r1/mae", "{order:?}");
+        // The original of B arrives late.
+        for action in ["prepare"].into_iter().chain(order) {
+            run(&deps, action, A).await.unwrap();
+        }
+        assert_eq!((world.attribute(B, "ranking"), world.attribute(B, "standing")), (Value::Null, Value::Null));
+        assert_eq!(world.attribute(A, "ranking"), "r1/mae", "{order:?}");
+        // A repeated step ranks neither of them differently.
+        run(&deps, "metric", B).await.unwrap();
+        assert_eq!(world.attribute(B, "ranking"), Value::Null, "{order:?}");
+    }
+    let world = world().await;
+    let deps = world.deps();
+    let strict = SETTINGS.replace("1.0", "0.0");
+    for action in ALL {
+        run_with(&deps, action, A, &strict).await.unwrap();
+    }
+    assert_eq!(
+        (world.attribute(A, "metric")["name"].clone(), world.attribute(A, "ranking")),
+        (json!("mae"), Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn a_step_that_was_stopped_before_ranking_ranks_when_it_is_repeated() {
+    let world = world().await;
+    let deps = world.deps();
+    for action in ALL {
+        run(&deps, action, A).await.unwrap();
+    }
+    let ranked = world.snapshot();
+    for action in &ALL[1..] {
+        for attribute in ["ranking", "standing"] {
+            world.content.lock().unwrap().submissions.get_mut(A).unwrap().as_object_mut().unwrap().remove(attribute);
+        }
+        run(&deps, action, A).await.unwrap();
+        assert_eq!(world.snapshot(), ranked, "{action}");
     }
 }
 
@@ -291,7 +351,9 @@ async fn every_error_has_the_code_of_whose_fault_it_is() {
     assert_eq!(error(B, SETTINGS).await.code(), FailureCode::PredictionsMissing);
     world.content.lock().unwrap().submissions.get_mut(B).unwrap()["predictionsKey"] =
         json!({"S": "datasets/r1/truth.csv"});
-    assert!(error(B, SETTINGS).await.to_string().contains("must start with predictions/"));
+    assert!(
+        error(B, SETTINGS).await.to_string().contains("predictionsKey cannot be read: it must start with predictions/")
+    );
     let unprepared = run(&deps, "originality", B).await.unwrap_err();
     assert_eq!(unprepared.code(), FailureCode::ScoringFault);
     assert!(world.snapshot().summaries.is_empty());
@@ -361,7 +423,7 @@ async fn the_settings_of_a_challenge_are_checked_and_passed_on() {
     let world = world().await;
     let deps = world.deps();
     let configure = async |settings: Value| -> Result<Answer, ScoreError> {
-        let event = json!({"action": "configure", "settings": settings});
+        let event = json!({"action": "configure", "challengeId": "r1", "settings": settings});
         handle(serde_json::from_value::<Request>(event).unwrap(), &deps).await
     };
     assert_eq!(json!(configure(Value::Null).await.unwrap()), json!({"training": {}, "isScored": false}));
@@ -371,4 +433,5 @@ async fn the_settings_of_a_challenge_are_checked_and_passed_on() {
     let error = configure(json!(r#"{"training": {"instance_type": "ml.p4d.24xlarge"}}"#)).await.unwrap_err();
     assert_eq!(error.code(), FailureCode::ScoringFault);
     assert!(error.to_string().contains("expected one of ml.m5.large, ml.c5.xlarge"), "{error}");
+    assert!(error.to_string().contains("the SSM parameter /mm/challenges/r1"), "{error}");
 }

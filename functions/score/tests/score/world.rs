@@ -193,7 +193,8 @@ impl Content {
                 match table.get_mut(id).filter(|item| holds(input, item)) {
                     Some(item) => {
                         update(input, item);
-                        ok(json!({}))
+                        assert_eq!(input["ReturnValues"], "ALL_NEW");
+                        ok(json!({"Attributes": item}))
                     }
                     None => refused("ConditionalCheckFailedException"),
                 }
@@ -206,6 +207,11 @@ impl Content {
 /// Whether the condition of an update holds for an existing item.
 fn holds(input: &Value, item: &Value) -> bool {
     let condition = input["ConditionExpression"].as_str().unwrap();
+    if condition == "originality.original = :yes AND concordance.concordant = :yes AND attribute_exists(metric)" {
+        let yes = json!({"BOOL": true});
+        let is_yes = |result: &str, word: &str| item[result]["M"][word] == yes;
+        return is_yes("originality", "original") && is_yes("concordance", "concordant") && !item["metric"].is_null();
+    }
     let condition = condition.strip_prefix("attribute_exists(submissionId) AND ").unwrap();
     let result = &item[input["ExpressionAttributeNames"]["#result"].as_str().unwrap()];
     match condition {
@@ -224,12 +230,15 @@ fn update(input: &Value, item: &mut Value) {
         Some((set, remove)) => (set, Some(remove)),
         None => (input["UpdateExpression"].as_str().unwrap(), None),
     };
-    let name = |alias: &str| input["ExpressionAttributeNames"][alias].as_str().unwrap().to_owned();
+    let name = |name: &str| match name.starts_with('#') {
+        true => input["ExpressionAttributeNames"][name].as_str().unwrap().to_owned(),
+        false => name.to_owned(),
+    };
     for assignment in set.strip_prefix("SET ").unwrap().split(", ") {
-        let (alias, value) = assignment.split_once(" = ").unwrap();
-        item[name(alias)] = input["ExpressionAttributeValues"][value].clone();
+        let (attribute, value) = assignment.split_once(" = ").unwrap();
+        item[name(attribute)] = input["ExpressionAttributeValues"][value].clone();
     }
-    if let Some(alias) = remove {
-        item.as_object_mut().unwrap().remove(&name(alias));
+    for attribute in remove.into_iter().flat_map(|names| names.split(", ")) {
+        item.as_object_mut().unwrap().remove(&name(attribute));
     }
 }

@@ -88,12 +88,66 @@ async fn a_request_starts_the_execution_of_its_submission() {
     );
 }
 
+/// The answer of DescribeExecution.
+fn described(stop_date: Option<f64>) -> (u16, Value) {
+    let status = if stop_date.is_some() { "SUCCEEDED" } else { "RUNNING" };
+    let mut execution =
+        json!({"executionArn": execution(), "stateMachineArn": MACHINE, "status": status, "startDate": 1.0});
+    if let Some(stop_date) = stop_date {
+        execution["stopDate"] = json!(stop_date);
+    }
+    (200, execution)
+}
+
+fn execution() -> String {
+    format!("arn:aws:states:us-east-1:123456789012:execution:mm-scoring:{SAFE_ID}")
+}
+
 #[tokio::test]
-async fn submitting_again_returns_the_same_execution() {
-    let http = replay(&[secret(), found(), error("ExecutionAlreadyExists")]);
+async fn submitting_again_returns_the_execution_while_it_runs_and_the_result_once_it_has_ended() {
+    let again = post(&json!({"submission_id": ID, "api_key": KEY}));
+    let http = replay(&[secret(), found(), error("ExecutionAlreadyExists"), described(None)]);
+    let response = handle(again.clone(), &deps(&http, &[])).await;
+    assert_eq!(answer(&response), (202, json!({"submission_id": ID, "execution": execution()})));
+    assert_eq!(calls(&http)[3], ("DescribeExecution".to_owned(), json!({"executionArn": execution()})));
+
+    let ended = described(Some(1_767_312_000.5));
+    let http = replay(&[secret(), found(), error("ExecutionAlreadyExists"), ended, found()]);
+    let (status, body) = answer(&handle(again, &deps(&http, &[])).await);
+    assert_eq!(
+        (status, &body["execution"], &body["ended"]),
+        (200, &json!(execution()), &json!("2026-01-02T00:00:00Z"))
+    );
+    assert_eq!(body["record"]["concordance"]["score"], 0.05);
+}
+
+#[tokio::test]
+async fn predictions_that_cannot_be_scored_are_answered_with_422_until_they_are_submitted_anew() {
+    let mut rejected = found();
+    rejected.1["Item"]["predictionsFailure"] =
+        json!({"M": {"code": {"S": "PredictionsInvalid"}, "message": {"S": "Line 3 has no fields."}}});
+    let http = replay(&[secret(), rejected.clone(), error("ExecutionAlreadyExists"), described(Some(1.0)), rejected]);
     let response = handle(post(&json!({"submission_id": ID, "api_key": KEY})), &deps(&http, &[])).await;
-    let execution = format!("arn:aws:states:us-east-1:123456789012:execution:mm-scoring:{SAFE_ID}");
-    assert_eq!(answer(&response), (202, json!({"submission_id": ID, "execution": execution})));
+    let expected = json!({"error": "unscorable", "field": "predictions", "message": "Line 3 has no fields."});
+    assert_eq!(answer(&response), (422, expected));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_answered_with_422_and_its_attribute() {
+    for (attribute, value) in [
+        ("created", json!({"S": "yesterday"})),
+        ("userId", json!({"NULL": true})),
+        ("challengeId", json!({"S": "not an id"})),
+        ("predictionsKey", json!({"S": "datasets/r1/truth.csv"})),
+    ] {
+        let mut record = found();
+        record.1["Item"][attribute] = value;
+        let http = replay(&[secret(), record]);
+        let (status, body) =
+            answer(&handle(post(&json!({"submission_id": ID, "api_key": KEY})), &deps(&http, &[])).await);
+        assert_eq!((status, &body["error"], &body["field"]), (422, &json!("unscorable"), &json!(attribute)), "{body}");
+        assert_eq!(names(&http), ["GetSecretValue", "GetItem"]);
+    }
 }
 
 #[tokio::test]
@@ -136,14 +190,31 @@ async fn an_unknown_submission_or_one_of_another_participant_is_not_started() {
 #[tokio::test]
 async fn a_failing_service_is_answered_with_503_and_a_time_to_retry() {
     for answers in [
+        vec![error("ThrottlingException")],
+        vec![secret(), error("ProvisionedThroughputExceededException")],
+        vec![secret(), found(), error("ThrottlingException")],
+        vec![secret(), found(), error("ExecutionAlreadyExists"), error("ThrottlingException")],
+    ] {
+        // The SDK repeats a throttled call.
+        let throttled = answers.last().unwrap().clone();
+        let answers: Vec<_> = answers.into_iter().chain(std::iter::repeat_n(throttled, 10)).collect();
+        let http = replay(&answers);
+        let response = handle(post(&json!({"submission_id": ID, "api_key": KEY})), &deps(&http, &[])).await;
+        assert_eq!((response.status_code, response.headers.get("retry-after")), (503, Some(&"2")), "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_operator_has_to_fix_is_answered_with_500() {
+    for answers in [
         vec![error("ResourceNotFoundException")],
-        vec![(200, json!({"SecretString": "{}"}))],
+        vec![(200, json!({"SecretString": "not JSON"}))],
         vec![secret(), error("ResourceNotFoundException")],
         vec![secret(), found(), error("StateMachineDoesNotExist")],
     ] {
         let http = replay(&answers);
         let response = handle(post(&json!({"submission_id": ID, "api_key": KEY})), &deps(&http, &[])).await;
-        assert_eq!((response.status_code, response.headers.get("retry-after")), (503, Some(&"2")), "{answers:?}");
+        assert_eq!((response.status_code, response.headers.get("retry-after")), (500, None), "{answers:?}");
     }
 }
 
@@ -157,25 +228,69 @@ async fn reading_needs_a_key_unless_reads_are_public() {
     assert_eq!(names(&http), ["GetItem"]);
 }
 
+/// The record of [`found`] with a metric.
+fn with_metric(name: &str) -> Value {
+    let mut item = found().1["Item"].clone();
+    item["metric"] = json!({"M": {"name": {"S": name}, "score": {"N": "0.5"}, "standing": {"N": "-0.5"}}});
+    item
+}
+
 #[tokio::test]
-async fn a_leaderboard_is_a_query_of_its_index() {
-    let key = json!({"submissionId": {"S": ID}, "challengeId": {"S": "r1"}, "standing": {"N": "-0.5"}});
-    let page = (200, json!({"Items": [found().1["Item"]], "LastEvaluatedKey": key}));
-    let http = replay(&[secret(), page.clone(), page]);
+async fn a_leaderboard_ranks_by_the_metric_of_the_newest_submission_that_has_one() {
+    let newest = (200, json!({"Items": [found().1["Item"], with_metric("logloss"), with_metric("auc")]}));
+    let key = json!({"submissionId": {"S": ID}, "ranking": {"S": "r1/logloss"}, "standing": {"N": "-0.5"}});
+    let page = (200, json!({"Items": [with_metric("logloss")], "LastEvaluatedKey": key}));
+    let http = replay(&[secret(), newest, page.clone(), page]);
     let deps = deps(&http, &[]);
     let mut next = request("GET", "/challenges/r1/leaderboard", Some(KEY), "");
     let (status, board) = answer(&handle(next.clone(), &deps).await);
-    assert_eq!((status, &board["submissions"][0]["submission_id"]), (200, &json!(ID)));
+    assert_eq!(
+        (status, &board["submissions"][0]["submission_id"], &board["metric"]),
+        (200, &json!(ID), &json!("logloss"))
+    );
+    // The next page stays with the metric of the first one.
     next.query_string_parameters.insert("next".to_owned(), board["next"].as_str().unwrap().to_owned());
     assert_eq!(handle(next, &deps).await.status_code, 200);
-    let first = json!({
-        "TableName": "submissions", "IndexName": "challenge-standing", "ScanIndexForward": false, "Limit": 1,
+    let newest = json!({
+        "TableName": "submissions", "IndexName": "challenge-created", "ScanIndexForward": false, "Limit": 100,
         "KeyConditionExpression": "challengeId = :challengeId",
         "ExpressionAttributeValues": {":challengeId": {"S": "r1"}},
     });
+    let first = json!({
+        "TableName": "submissions", "IndexName": "ranking-standing", "ScanIndexForward": false, "Limit": 1,
+        "KeyConditionExpression": "ranking = :ranking",
+        "ExpressionAttributeValues": {":ranking": {"S": "r1/logloss"}},
+    });
     let mut second = first.clone();
     second["ExclusiveStartKey"] = key;
-    assert_eq!(calls(&http)[1..], [("Query".to_owned(), first), ("Query".to_owned(), second)]);
+    let query = |input| ("Query".to_owned(), input);
+    assert_eq!(calls(&http)[1..], [query(newest), query(first), query(second)]);
+}
+
+#[tokio::test]
+async fn a_leaderboard_by_creation_is_one_query() {
+    let key = json!({"submissionId": {"S": ID}, "challengeId": {"S": "r1"}, "created": {"S": "2026-01-01T00:00:00Z"}});
+    let page = (200, json!({"Items": [found().1["Item"]], "LastEvaluatedKey": key}));
+    let http = replay(&[page.clone(), page]);
+    let deps = deps(&http, &[("PUBLIC_READS", "true")]);
+    let mut next = request("GET", "/challenges/r1/leaderboard", None, "");
+    next.query_string_parameters.insert("by".to_owned(), "created".to_owned());
+    let (status, board) = answer(&handle(next.clone(), &deps).await);
+    assert_eq!((status, &board["metric"], &board["submissions"][0]["ranked"]), (200, &Value::Null, &json!(false)));
+    next.query_string_parameters.insert("next".to_owned(), board["next"].as_str().unwrap().to_owned());
+    assert_eq!(handle(next, &deps).await.status_code, 200);
+    assert_eq!(calls(&http)[1].1["ExclusiveStartKey"], key);
+}
+
+#[tokio::test]
+async fn a_challenge_without_submissions_is_unknown() {
+    for by in ["metric", "created"] {
+        let http = replay(&[(200, json!({"Items": []}))]);
+        let mut request = request("GET", "/challenges/r1/leaderboard", None, "");
+        request.query_string_parameters.insert("by".to_owned(), by.to_owned());
+        let (status, body) = answer(&handle(request, &deps(&http, &[("PUBLIC_READS", "true")])).await);
+        assert_eq!((status, &body["error"]), (404, &json!("unknown_challenge")), "{by}");
+    }
 }
 
 #[tokio::test]
@@ -183,7 +298,8 @@ async fn an_invalid_record_is_left_out_of_the_leaderboard() {
     let mut invalid = found().1["Item"].clone();
     invalid["created"] = json!({"S": "yesterday"});
     let http = replay(&[(200, json!({"Items": [invalid, found().1["Item"]]}))]);
-    let request = request("GET", "/challenges/r1/leaderboard", None, "");
+    let mut request = request("GET", "/challenges/r1/leaderboard", None, "");
+    request.query_string_parameters.insert("by".to_owned(), "created".to_owned());
     let (status, board) = answer(&handle(request, &deps(&http, &[("PUBLIC_READS", "true")])).await);
     assert_eq!((status, board["submissions"].as_array().unwrap().len()), (200, 1));
 }

@@ -1,4 +1,7 @@
-//! Reading `predictions.csv` from the archive that a training job's output is packed in.
+//! Takes `predictions.csv` out of `output.tar.gz`, the archive that a training job's output is packed in.
+//!
+//! This crate promises that an archive, which the submission's program decides, chooses neither where anything is written
+//! nor how much memory, time or disk is used. It may not write to a path: the caller names the writer.
 
 use std::cell::Cell;
 use std::io::{self, Read, Write};
