@@ -78,7 +78,7 @@ impl Display for Headline<'_> {
             let code = failure.code;
             writeln!(
                 f,
-                "Operators: find {code} in docs/troubleshooting.md, fix the cause, then redrive the execution."
+                "The submission is not at fault. Find {code} in docs/troubleshooting.md, fix the cause, then run this command again."
             )?;
         }
         Ok(())
@@ -142,7 +142,7 @@ impl Display for OutcomeText<'_> {
             writeln!(f, "  image        {}\n  digest       {}", image.uri, image.digest)?;
         }
         if let Some(training) = &outcome.training {
-            writeln!(f, "  trained by   {}\n  model        {}", training.job_name, training.model_uri)?;
+            writeln!(f, "  training job {}\n  model        {}", training.job_name, training.model_uri)?;
         }
         if let Some(scores) = &outcome.scores {
             ScoresText(scores).fmt(f)?;

@@ -17,7 +17,7 @@ use crate::score::{Scored, files};
 
 /// Do predictions behave alike on validation, test and live data?
 ///
-/// In each region of feature space, D is computed for each pair of the three. The score is the mean of the largest D of each
+/// In each region of feature space, D is computed for each pair of validation, test and live data. The score is the mean of the largest D of each
 /// region. D is the two-sample Kolmogorov-Smirnov statistic.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Scored> {
     let (roster, regions) = regions(arguments)?;
     for split in roster.absent_splits() {
-        eprintln!("the tournament data has no {} rows: they are compared with nothing", split.as_str());
+        eprintln!("the tournament data has no {} rows, so concordance leaves this part out", split.as_str());
     }
     let mut scored = Vec::new();
     for path in &arguments.submissions {

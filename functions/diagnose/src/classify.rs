@@ -7,7 +7,7 @@ mod training;
 use std::borrow::Cow;
 
 use domain::outcome::Step;
-use domain::{FailureCode, StepError};
+use domain::{FailureCode, Fault, StepError};
 use serde::Deserialize;
 
 use crate::dockerfile::DockerfileStep;
@@ -95,11 +95,15 @@ struct FunctionError {
     error_message: String,
 }
 
-/// A failure to which one of our functions already gave a code.
+/// A failure to which one of our functions already gave a code. What it says is for whoever is at fault: participants do not
+/// read what operators have to do.
 fn own(code: FailureCode, cause: &str) -> Classification {
-    match serde_json::from_str::<FunctionError>(cause) {
-        Ok(error) => Classification::new(code, redact::text(&error.error_message, MESSAGE_CHARACTERS)),
-        Err(_) => Classification::new(code, UNEXPECTED),
+    match (serde_json::from_str::<FunctionError>(cause), code.fault()) {
+        (Ok(error), Fault::Participant) => {
+            Classification::new(code, redact::text(&error.error_message, MESSAGE_CHARACTERS))
+        }
+        (Ok(error), Fault::Platform) => Classification::new(code, UNEXPECTED).detail(error.error_message),
+        (Err(_), _) => Classification::new(code, UNEXPECTED),
     }
 }
 
@@ -109,7 +113,6 @@ fn unexpected(error: &StepError) -> Classification {
 
 #[cfg(test)]
 mod tests {
-    use domain::Fault;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -139,6 +142,16 @@ mod tests {
             let classification = classify(step, &error, None);
             assert_eq!(classification.code, FailureCode::ArchiveUnsafe);
             assert_eq!(classification.message, r#"The name "../x" leads out of the archive."#);
+        }
+    }
+
+    #[test]
+    fn what_operators_have_to_do_is_not_in_the_participants_message() {
+        let error = error("ScoringFault", r#"{"errorMessage":"s3://scoring/t.csv was not found. Upload the file."}"#);
+        for step in STEPS {
+            let classification = classify(step, &error, None);
+            assert_eq!((classification.code, classification.message.as_ref()), (FailureCode::ScoringFault, UNEXPECTED));
+            assert_eq!(classification.detail.as_deref(), Some("s3://scoring/t.csv was not found. Upload the file."));
         }
     }
 

@@ -78,7 +78,9 @@ async fn answer(request: Request, deps: &Deps) -> Result<Answer, DiagnoseError> 
     match request {
         Request::Action(Action::Resume {}) => Ok(Answer::Nothing {}),
         Request::Action(Action::Raise { diagnosis, .. }) => {
-            Err(Raised { code: diagnosis.code, message: diagnosis.message }.into())
+            // The detail is for operators, who read the error of the execution.
+            let message = diagnosis.detail.unwrap_or(diagnosis.message);
+            Err(Raised { code: diagnosis.code, message }.into())
         }
         Request::Action(Action::Diagnose(failed)) => Ok(Answer::Diagnosis(Box::new(diagnose(&failed, deps).await))),
         Request::ExecutionEnded(event) => stop_orphans(&event.detail, deps).await,
@@ -87,7 +89,7 @@ async fn answer(request: Request, deps: &Deps) -> Result<Answer, DiagnoseError> 
 
 async fn stop_orphans(execution: &Execution, deps: &Deps) -> Result<Answer, DiagnoseError> {
     let Some(submission) = execution.submission_id() else {
-        tracing::warn!(execution = execution.execution_arn, "an execution without a submission ended");
+        tracing::warn!(execution = execution.execution_arn, "an execution ended whose input names no submission");
         return Ok(Answer::Nothing {});
     };
     // Jobs that a redrive has started since then are not orphaned.

@@ -14,16 +14,20 @@ pub enum FetchError {
     #[error(transparent)]
     Archive(#[from] Problem),
     #[error(
-        "The download from the Submission API ended too early, twice and at different positions. The step is retried."
+        "The download from the Submission API ended too early, twice and at different positions. The step is retried. If all retries fail, redrive the execution."
     )]
     EndsEarly,
     #[error(transparent)]
     Staging(#[from] staging::Error),
     #[error(transparent)]
     Repository(#[from] repository::Error),
-    #[error("The function's temporary storage could not be used. The step is retried.")]
+    #[error(
+        "The function's temporary storage could not be used. The step is retried. If all retries fail, redrive the execution."
+    )]
     Storage(#[source] io::Error),
-    #[error("The verification of the archive stopped unexpectedly. The step is retried.")]
+    #[error(
+        "The verification of the archive stopped unexpectedly. The step is retried. If all retries fail, redrive the execution."
+    )]
     Panicked(#[source] JoinError),
 }
 

@@ -33,10 +33,12 @@ pub struct Repository {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
-        "The repository {name} could not be created or read. Check the function's permissions and the account's quotas."
+        "The repository {name} could not be created or read. Check the function's permissions and the account's quotas, then redrive the execution."
     )]
     Call { name: String, source: CallFailed },
-    #[error("ECR returned no address for the repository {name}. The step is retried.")]
+    #[error(
+        "ECR returned no address for the repository {name}. The step is retried. If all retries fail, redrive the execution."
+    )]
     NoUri { name: String },
 }
 

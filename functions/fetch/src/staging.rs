@@ -38,12 +38,14 @@ pub struct Object {
 /// Why a submission could not be staged.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("The downloaded archive could not be read back from disk.")]
+    #[error("The downloaded archive could not be read back from disk. Redrive the execution.")]
     Read(#[source] ByteStreamError),
-    #[error("s3://{bucket}/{key} could not be written. Check the bucket and the function's permission to write to it.")]
+    #[error(
+        "s3://{bucket}/{key} could not be written. Check the bucket and the function's permission to write to it, then redrive the execution."
+    )]
     Write { bucket: BucketName, key: String, source: CallFailed },
     /// Without versions, a build cannot be pinned to the verified archive.
-    #[error("The bucket {bucket} does not keep versions. Turn on its versioning.")]
+    #[error("Versioning is off for the bucket {bucket}. Turn it on, then redrive the execution.")]
     Unversioned { bucket: BucketName },
 }
 

@@ -206,7 +206,10 @@ async fn a_bucket_without_versions_is_the_platforms_fault() {
         let world = World::new(|_| Reply::status(200, archive()), s3, [created(), policy()]).await;
         let failure = world.handle().await.unwrap_err();
         assert_eq!(failure.code(), FailureCode::Internal);
-        assert_eq!(failure.to_string(), "The bucket staging does not keep versions. Turn on its versioning.");
+        assert_eq!(
+            failure.to_string(),
+            "Versioning is off for the bucket staging. Turn it on, then redrive the execution."
+        );
     }
 }
 

@@ -11,9 +11,13 @@ pub enum IntakeError {
     )]
     EventInvalid,
     /// Whatever the reason, even a wrong setting must not lose records.
-    #[error("{failed} of {records} records started nothing and will be delivered again. The first: {source}.")]
+    #[error(
+        "{failed} of {records} records could not start an execution and will be delivered again. The first error: {source}."
+    )]
     StartExecutionFailed { failed: usize, records: usize, source: CallFailed },
-    #[error("{failed} of {records} records could not be quarantined and will be delivered again. The first: {source}.")]
+    #[error(
+        "{failed} of {records} records could not be quarantined and will be delivered again. The first error: {source}."
+    )]
     QuarantineFailed { failed: usize, records: usize, source: CallFailed },
 }
 

@@ -48,7 +48,7 @@ impl FinishedExecution {
         let (code, message) = match execution.status {
             ExecutionStatus::Aborted => (
                 FailureCode::Aborted,
-                "An operator stopped the processing. You do not need to change the submission or submit it again; the operators decide whether it is processed further.",
+                "An operator stopped the processing of the submission. You do not need to change the submission or submit it again. The operators will decide whether to continue.",
             ),
             ExecutionStatus::TimedOut => (
                 FailureCode::Internal,
@@ -190,7 +190,7 @@ mod tests {
             ("SUCCEEDED", FailureCode::Internal, "Processing failed because of a problem with the platform"),
             ("FAILED", FailureCode::QuotaExceeded, "Processing failed because of a problem with the platform"),
             ("TIMED_OUT", FailureCode::Internal, "Processing exceeded its time limit."),
-            ("ABORTED", FailureCode::Aborted, "An operator stopped the processing."),
+            ("ABORTED", FailureCode::Aborted, "An operator stopped the processing of the submission."),
         ] {
             let finished = FinishedExecution::unreported(&event(status)).unwrap();
             assert_eq!(

@@ -117,7 +117,7 @@ async fn execution_ended(
     deps: &Deps,
 ) -> Result<Option<Outcome>, ReportError> {
     let Some(finished) = FinishedExecution::unreported(execution) else {
-        tracing::warn!(execution = execution.execution_arn, "an execution without a submission ended");
+        tracing::warn!(execution = execution.execution_arn, "an execution ended whose input names no submission");
         return Ok(None);
     };
     let stored = deps.store.get(&finished.submission_id).await?;

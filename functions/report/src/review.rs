@@ -105,6 +105,7 @@ struct Failure {
     failure_code: FailureCode,
     fault: Fault,
     step: Option<Step>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     log_tail: Vec<String>,
 }
@@ -129,6 +130,9 @@ struct PrivateMetadata<'a> {
     model: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offenders: Option<&'a [Offender]>,
+    /// What operators have to know about a failure of the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     links: Option<&'a Links>,
 }
@@ -151,6 +155,11 @@ impl<'a> ReviewMetadata<'a> {
             training_job: outcome.training.as_ref().map(|training| training.job_name.as_str()),
             model: outcome.training.as_ref().map(|training| training.model_uri.as_str()),
             offenders: scores.and_then(|scores| Some(scores.originality.as_ref()?.offenders.as_slice())),
+            detail: outcome
+                .failure
+                .as_ref()
+                .filter(|failure| failure.fault == Fault::Platform)
+                .and_then(|failure| Some(escaped(failure.detail.as_deref()?))),
             links: outcome.failure.as_ref().map(|failure| &failure.links).filter(|links| !links.is_empty()),
         };
         Self { public: PublicMetadata::new(outcome), private }
@@ -223,7 +232,7 @@ impl From<&Diagnosis> for Failure {
             failure_code: diagnosis.code,
             fault: diagnosis.fault,
             step: diagnosis.step,
-            detail: diagnosis.detail.as_deref().map(escaped),
+            detail: diagnosis.detail.as_deref().filter(|_| diagnosis.fault == Fault::Participant).map(escaped),
             log_tail: diagnosis.log_tail.iter().map(|line| escaped(line)).collect(),
         }
     }

@@ -20,7 +20,7 @@ use crate::{Deps, execution_ended};
 const EXECUTION_PAGES: usize = 20;
 /// Limit for the pages of objects that are counted, with 1,000 objects each.
 const OBJECT_PAGES: usize = 20;
-/// Limit for checking executions. The next sweep continues.
+/// Limit for checking executions. The next sweep starts again from the newest.
 const TIME_LIMIT: Duration = Duration::from_mins(2);
 /// The time limit of the state machine.
 const LONGEST_EXECUTION: Duration = Duration::from_hours(14 * 24);
@@ -56,7 +56,9 @@ pub(crate) async fn sweep(deps: &Deps) -> Result<SweepAnswer, ReportError> {
                 found.oldest_running = found.oldest_running.max(age);
             } else if is_due(execution, now, settings) {
                 if began.elapsed() > TIME_LIMIT {
-                    tracing::warn!("the sweep reached its time limit; the next sweep continues");
+                    tracing::warn!(
+                        "the sweep reached its time limit and checked only the newest executions; the next sweep starts again from the newest"
+                    );
                     break 'pages;
                 }
                 found.checked += 1;
@@ -76,7 +78,8 @@ pub(crate) async fn sweep(deps: &Deps) -> Result<SweepAnswer, ReportError> {
     Ok(SweepAnswer { checked: found.checked, unreported: found.unreported, reported: found.reported })
 }
 
-/// Whether it ended before the deadline, and not so long ago that earlier sweeps have checked it often enough.
+/// Whether the time since it ended is at least the deadline and less than the look-back limit. Earlier sweeps have checked
+/// older executions.
 fn is_due(execution: &ExecutionListItem, now: SystemTime, settings: &SweepSettings) -> bool {
     let stopped = execution.stop_date.and_then(|at| SystemTime::try_from(at).ok());
     stopped

@@ -111,7 +111,7 @@ impl Datasets {
             tracing::warn!(
                 folder,
                 split = split.as_str(),
-                "the tournament data has no such rows: they are compared with nothing"
+                "the tournament data has no rows of this part, so concordance leaves it out"
             );
         }
         *last = Some((folder, Arc::clone(&dataset)));

@@ -30,7 +30,9 @@ pub enum ScoreError {
     FileMissing { location: String },
     #[error("{location} is not valid: {source}. Correct the file, then redrive the execution.")]
     FileInvalid { location: String, source: InvalidFile },
-    #[error("{location} could not be read to its end. The step is retried.")]
+    #[error(
+        "{location} could not be read to its end. The step is retried. If all retries fail, redrive the execution."
+    )]
     FileUnreadable { location: String, source: io::Error },
     #[error("The rows of {location} could not be clustered: {source}. Correct the file, then redrive the execution.")]
     Clustering { location: String, source: KMeansError },
@@ -70,23 +72,25 @@ pub enum ScoreError {
     ValuesMisaligned { submission: String, source: NotAligned },
 
     #[error(
-        "Concordance could not be scored: {0}. Check the tournament data and its regions, then redrive the execution."
+        "Concordance could not be computed: {0}. Check the tournament data and its regions, then redrive the execution."
     )]
     Concordance(#[source] ConcordanceError),
     #[error(
-        "Originality could not be scored: {0}. Restore the stored values and summaries from their backups, then redrive the execution."
+        "Originality could not be computed: {0}. Restore the stored values and summaries from their backups, then redrive the execution."
     )]
     Originality(#[from] OriginalityError),
-    #[error("The metric could not be computed: {0}. Correct the file with the truth, then redrive the execution.")]
+    #[error(
+        "The metric could not be computed: {0}. If the truth is wrong, correct its file, then redrive the execution. If the predictions are wrong, ask the participant for a new submission."
+    )]
     Metric(#[source] MetricError),
 
     #[error(transparent)]
     Objects(#[from] objects::Error),
     #[error(transparent)]
     Tables(#[from] table::Error),
-    #[error("A temporary file could not be used. The step is retried.")]
+    #[error("A temporary file could not be used. The step is retried. If all retries fail, redrive the execution.")]
     TemporaryFile(#[source] aws_sdk_s3::primitives::ByteStreamError),
-    #[error("Scoring stopped unexpectedly. The step is retried.")]
+    #[error("Scoring stopped unexpectedly. The step is retried. If all retries fail, redrive the execution.")]
     Panicked(#[from] JoinError),
     /// Decided in an earlier step; now it fails the execution.
     #[error(transparent)]

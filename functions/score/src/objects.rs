@@ -27,15 +27,21 @@ pub(crate) struct Objects {
 pub enum Error {
     #[error("{location} could not be read. Check the function's permission to read it, then redrive the execution.")]
     Read { location: String, source: CallFailed },
-    #[error("{location} could not be read to its end. The step is retried.")]
+    #[error(
+        "{location} could not be read to its end. The step is retried. If all retries fail, redrive the execution."
+    )]
     Body { location: String, source: ByteStreamError },
     #[error(
         "{location} could not be written. Check the function's permission to write to it, then redrive the execution."
     )]
     Write { location: String, source: CallFailed },
-    #[error("{location} was being written by another execution, or was deleted meanwhile. The step is retried.")]
+    #[error(
+        "{location} was being written by another execution, or was deleted meanwhile. The step is retried. If all retries fail, redrive the execution."
+    )]
     Conflict { location: String },
-    #[error("Reading {location} stopped unexpectedly. The step is retried.")]
+    #[error(
+        "Reading {location} stopped unexpectedly. The step is retried. If all retries fail, redrive the execution."
+    )]
     Panicked { location: String, source: JoinError },
 }
 

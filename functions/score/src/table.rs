@@ -45,7 +45,9 @@ pub(crate) struct Tables {
 /// Why a table could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("The submission {id} was not found in the table of submissions. Register it, then redrive the execution.")]
+    #[error(
+        "The submission {id} was not found in the table of submissions. Write its record to the table, then redrive the execution."
+    )]
     RecordMissing { id: SubmissionId },
     #[error("{0} Correct the record, then redrive the execution.")]
     RecordInvalid(#[source] RecordError),
@@ -57,7 +59,9 @@ pub enum Error {
         "The table {table} could not be written. Check the function's permission to write to it, then redrive the execution."
     )]
     Write { table: String, source: CallFailed },
-    #[error("The creation date of the submission {id} is out of range. Correct it in the Submission API.")]
+    #[error(
+        "The creation date of the submission {id} is out of range. Correct it in the Submission API, then ask the participant to submit again: a redrive uses the old date."
+    )]
     Created { id: SubmissionId },
     /// Another execution stored the result, and the record was replaced before it could be read.
     #[error("The record of the submission {id} was replaced while {attribute} was scored. Redrive the execution.")]

@@ -64,7 +64,7 @@ fn text(fields: &Map<String, Value>, name: &'static str) -> Result<String, HttpE
         Some(Value::String(text)) if !text.is_empty() && text.chars().count() <= MAX_CHARS => Ok(text.clone()),
         Some(_) => Err(HttpError::malformed(
             name,
-            format!("{name} is not valid: it must be a text of 1 to {MAX_CHARS} characters."),
+            format!("{name} is not valid: it must be a string of 1 to {MAX_CHARS} characters."),
         )),
     }
 }

@@ -18,7 +18,7 @@ pub enum HttpError {
     WrongKey,
     /// 404.
     #[error(
-        "The submission {id} was not found. Write its record to the submissions table, then send the request again."
+        "The submission {id} was not found. Write its record to the table of submissions, then send the request again."
     )]
     UnknownSubmission { id: String },
     /// 404.
@@ -33,7 +33,7 @@ pub enum HttpError {
     #[error("The challenge {id} has no submissions.")]
     UnknownChallenge { id: ChallengeId },
     /// 413. `limit` is in bytes.
-    #[error("The body is larger than {limit} bytes. Send only user_id, submission_id and api_key.")]
+    #[error("The body is larger than {limit} bytes. Send only submission_id, api_key and, optionally, user_id.")]
     TooLarge { limit: usize },
     /// 422. `field` is an attribute of the submission's record, or `predictions`.
     #[error("{message}")]

@@ -85,7 +85,7 @@ pub enum Problem {
     #[error("The zip archive contains {name} more than once. Pack it again from a folder, then submit again.")]
     Duplicate { name: Quoted },
     #[error(
-        "The zip archive contains {name} below a path that is a file, not a folder. Pack it again from a folder, then submit again."
+        "The zip archive contains {name}, but one of its parent folders is a file in the archive. Pack it again from a folder, then submit again."
     )]
     BelowFile { name: Quoted },
     #[error(
@@ -108,7 +108,7 @@ pub enum Problem {
     UnpackedTooLarge { limit: u64 },
     #[error(
         "{name} in the zip archive unpacks to more than {limit} times its compressed size, which indicates a zip bomb or \
-         padding. Leave it out, create such data in the Dockerfile or during training, then submit again."
+         padding. Leave the file out and create its data in the Dockerfile or during training, then submit again."
     )]
     Bomb {
         /// The entry at which the limit was reached.
@@ -120,9 +120,7 @@ pub enum Problem {
         /// Similar names, three at most.
         similar: Vec<Quoted>,
     },
-    #[error(
-        "{name} in the zip archive is empty. Write the instructions that build the image into it, then submit again."
-    )]
+    #[error("{name} in the zip archive is empty. Add the instructions that build the image, then submit again.")]
     EmptyDockerfile { name: Quoted },
     #[error(
         "The zip archive has a Dockerfile at its root and another one in code/, so it is not clear which one to build. \
@@ -130,7 +128,9 @@ pub enum Problem {
     )]
     TwoDockerfiles,
     /// Not the fault of the archive.
-    #[error("The downloaded archive could not be read back from disk. The step is retried.")]
+    #[error(
+        "The downloaded archive could not be read back from disk. The step is retried. If all retries fail, redrive the execution."
+    )]
     Read { source: io::Error },
 }
 

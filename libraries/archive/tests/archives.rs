@@ -221,7 +221,7 @@ fn a_path_occurs_only_once() {
     for below in ["Dockerfile/x", "Dockerfile/x/y/", "./Dockerfile/x"] {
         // Not adjacent when sorted by bytes.
         let entries = [Entry::new("Dockerfile-x", ""), Entry::new(below, ""), dockerfile()];
-        assert_refused(check_entries(entries), ArchiveUnsafe, "below a path that is a file");
+        assert_refused(check_entries(entries), ArchiveUnsafe, "one of its parent folders is a file");
     }
 }
 

@@ -100,7 +100,8 @@ pub struct Diagnosis {
     pub step: Option<Step>,
     /// What happened and what to do next, in our own sentences.
     pub message: String,
-    /// What the failed service or program reported, redacted and shortened.
+    /// What the failed service, program or function reported, redacted and shortened. For operators if the platform is at
+    /// fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The last lines of the log of the build or training job, redacted and shortened.

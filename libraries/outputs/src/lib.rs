@@ -37,10 +37,12 @@ pub enum ArchiveError {
         "The output of training has more than {MAX_ENTRIES} files, or is too large after decompression. Write less to /opt/ml/output/data, then submit again."
     )]
     TooMuch,
-    #[error("The predictions could not be written to a temporary file. The step is retried.")]
+    #[error(
+        "The predictions could not be written to a temporary file. The step is retried. If all retries fail, redrive the execution."
+    )]
     Write(#[source] io::Error),
     /// SageMaker packs the archive, so this is not the participant's fault.
-    #[error("output.tar.gz could not be read. The step is retried.")]
+    #[error("output.tar.gz could not be read. The step is retried. If all retries fail, redrive the execution.")]
     Read(#[source] io::Error),
 }
 

@@ -30,7 +30,7 @@ pub enum DecodeError {
     /// The bytes hold something other than what was asked for, such as values in another order.
     #[error("the bytes are of kind {found}, expected {expected}")]
     Kind { expected: u16, found: u16 },
-    #[error("the bytes end too early or too late")]
+    #[error("there are too few or too many bytes")]
     Length,
     #[error("the counts do not add up to the one in the header")]
     Count,

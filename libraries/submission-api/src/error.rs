@@ -14,7 +14,7 @@ use crate::InvalidCredentials;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
-        "{call} got no answer. The step is retried. If it keeps failing, check SUBMISSION_API_URL, AUTH0_URL and the \
+        "{call} got no answer. The step is retried. If it keeps failing, check SubmissionApiUrl, Auth0Url and the \
          network between them and the function."
     )]
     Transport { call: String, source: reqwest::Error },
@@ -25,7 +25,7 @@ pub enum Error {
     /// The answer does not follow the API's documentation.
     #[error(
         "{call} got an invalid answer ({reason}). The step is retried. If it keeps failing, check that \
-         SUBMISSION_API_URL and AUTH0_URL name the right services."
+         SubmissionApiUrl and Auth0Url name the right services."
     )]
     Malformed { call: String, reason: String },
     #[error("{call} was interrupted after {received} bytes{}. The step is retried. If it keeps failing, check the network between the Submission API and the function.", of_announced(*.announced))]
@@ -36,21 +36,21 @@ pub enum Error {
     )]
     StillScanning { call: String },
     #[error(
-        "{call} was refused because this submission may not be downloaded. Check its antivirus review and the permissions of the processor's client, then redrive the execution."
+        "{call} was refused because the Submission API does not allow this download. Check its antivirus review and the permissions of the processor's client, then redrive the execution."
     )]
     NotAllowed { call: String },
     /// Either the API refused a new token, or the token service refused the credentials.
     #[error(
-        "{call} was denied with status {status}{}. Check the credentials in the secret that AUTH0_SECRET_ARN names, the value of AUTH0_AUDIENCE and the scopes of the processor's client, then redrive the execution.", quoted(.message)
+        "{call} was denied with status {status}{}. Check the credentials in the secret that Auth0SecretArn names, the value of Auth0Audience and the scopes of the processor's client, then redrive the execution.", quoted(.message)
     )]
     Denied { call: String, status: u16, message: String },
     #[error(
-        "{call}: the Submission API does not have this submission. It was deleted, or its Kafka message comes from another environment. Check that the topic and the API belong to the same environment."
+        "{call}: the Submission API does not have this submission. It was deleted, or its Kafka message comes from another environment. Check that the topic and the API belong to the same environment, then redrive the execution."
     )]
     NotFound { call: String },
     /// A retry does not change this status.
     #[error(
-        "{call} failed with the unexpected status {status}{}. Check that SUBMISSION_API_URL and AUTH0_URL name the right services, then redrive the execution.", quoted(.message)
+        "{call} failed with the unexpected status {status}{}. Check that SubmissionApiUrl and Auth0Url name the right services, then redrive the execution.", quoted(.message)
     )]
     Unexpected { call: String, status: u16, message: String },
     #[error(
@@ -59,13 +59,15 @@ pub enum Error {
     )]
     TooLarge { limit: u64 },
     #[error(
-        "The download could not be written to disk. Give the function more ephemeral storage than MAX_ARCHIVE_BYTES, then redrive the execution."
+        "The download could not be written to disk. Set MaxArchiveBytes below the size of the function's ephemeral storage, then redrive the execution."
     )]
     Sink { source: io::Error },
-    #[error("The HTTPS client could not be created because the function has no usable root certificates.")]
+    #[error(
+        "The HTTPS client could not be created because the function has no usable root certificates. Deploy the function again, then redrive the execution."
+    )]
     Client { source: reqwest::Error },
     #[error(
-        "The secret {arn} could not be read. Check AUTH0_SECRET_ARN and the function's permission to read the secret, then redrive the execution."
+        "The secret {arn} could not be read. Check Auth0SecretArn and the function's permission to read the secret, then redrive the execution."
     )]
     Secret { arn: SecretArn, source: CallFailed },
     #[error("The secret {arn} is not valid: {source}. Correct its value, then redrive the execution.")]

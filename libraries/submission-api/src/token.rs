@@ -31,7 +31,7 @@ pub struct Credentials {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a JSON object with the texts AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET")]
+#[error("expected a JSON object with the strings AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET")]
 pub struct InvalidCredentials;
 
 impl Credentials {

@@ -29,7 +29,7 @@ pub(super) fn classify(error: &StepError) -> Classification {
 /// The message for a build that failed at a known position of the Dockerfile.
 pub(super) fn failed_at(position: &str) -> String {
     format!(
-        "The image did not build: in the Dockerfile, {position} failed. The last lines of the log show why. Fix it, check it with `docker build --platform linux/amd64`, then submit again."
+        "The image did not build: in the Dockerfile, {position} failed. The last lines of the log show why. Fix the error, check the build with `docker build --platform linux/amd64`, then submit again."
     )
 }
 
@@ -47,7 +47,7 @@ pub(super) fn failed(build: &Build) -> Classification {
     let classification = match (build.build_status.as_str(), phase) {
         ("FAILED", "BUILD") => Classification::new(
             FailureCode::BuildFailed,
-            "The image did not build. The last lines of the log show why. Fix it, check it with `docker build --platform linux/amd64`, then submit again.",
+            "The image did not build. The last lines of the log show why. Fix the error, check the build with `docker build --platform linux/amd64`, then submit again.",
         ),
         ("TIMED_OUT", "QUEUED") => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry_after(60),
         ("TIMED_OUT", _) => {
@@ -61,7 +61,7 @@ pub(super) fn failed(build: &Build) -> Classification {
         }
         ("STOPPED", _) => Classification::new(
             FailureCode::Aborted,
-            "An operator stopped the build. You do not need to change the submission or submit it again; the operators decide whether it is processed further.",
+            "An operator stopped the build. You do not need to change the submission or submit it again. The operators will decide whether to continue.",
         ),
         _ => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry_after(60),
     };

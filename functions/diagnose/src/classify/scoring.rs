@@ -27,13 +27,13 @@ mod tests {
     fn a_failed_execution_reports_its_own_code_and_message() {
         let error = |cause: &str| StepError { error: "States.TaskFailed".to_owned(), cause: cause.to_owned() };
         let execution = serde_json::json!({
-            "ExecutionArn": "arn", "Status": "FAILED", "Error": "ScoringFault",
-            "Cause": r#"{"errorType":"ScoringFault","errorMessage":"truth.csv is missing."}"#,
+            "ExecutionArn": "arn", "Status": "FAILED", "Error": "PredictionsInvalid",
+            "Cause": r#"{"errorType":"PredictionsInvalid","errorMessage":"Row 3 has no id."}"#,
         });
         let classification = classify(&error(&execution.to_string()));
         assert_eq!(
             (classification.code, &*classification.message),
-            (FailureCode::ScoringFault, "truth.csv is missing.")
+            (FailureCode::PredictionsInvalid, "Row 3 has no id.")
         );
         let aborted = classify(&error(r#"{"Status":"ABORTED"}"#));
         assert_eq!(aborted.code, FailureCode::ScoringFault);

@@ -69,7 +69,7 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
     } else if job.training_job_status == "Stopped" {
         Classification::new(
             FailureCode::Aborted,
-            "An operator stopped the training. You do not need to change the submission or submit it again; the operators decide whether it is processed further.",
+            "An operator stopped the training. You do not need to change the submission or submit it again. The operators will decide whether to continue.",
         )
     } else if has("CannotStartContainerError")
         || has("exec format error")
@@ -78,12 +78,12 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
     {
         Classification::new(
             FailureCode::ImageUnusable,
-            "The image could not run `train`: it was not found on the PATH, is not executable, or its interpreter was not found. Put `train` on the PATH or make it the entry point, and add `RUN chmod 755 PATH_OF_TRAIN` to the Dockerfile. If it is a script, install the interpreter that its first line names, and save it with Unix line ends: after Windows line ends no interpreter is found. Build it for linux/amd64, check it with `docker run IMAGE train`, then submit again.",
+            "The image could not run `train`: it was not found on the PATH, is not executable, or its interpreter was not found. Put `train` on the PATH or make it the entry point, and add `RUN chmod 755 PATH_OF_TRAIN` to the Dockerfile. If it is a script, install the interpreter that its first line names, and save it with Unix line endings: with Windows line endings, the interpreter is not found. Build the image for linux/amd64, check it with `docker run IMAGE train`, then submit again.",
         )
     } else {
         Classification::new(
             FailureCode::TrainingFailed,
-            "The training program ended with an error. The last lines of the log show why. Fix it, test it on your own machine, then submit again.",
+            "The training program ended with an error. The last lines of the log show why. Fix the error, test the program on your own machine, then submit again.",
         )
     };
     classification.detail(reason)

@@ -231,7 +231,7 @@ async fn a_failed_start_fails_the_batch_after_everything_else_is_done() {
         let failure = diagnostic(handle(event(&fixture("msk")), &deps).await.unwrap_err());
         assert_eq!(failure.error_type, "StartExecutionFailed");
         assert!(
-            failure.error_message.starts_with("2 of 6 records started nothing")
+            failure.error_message.starts_with("2 of 6 records could not start an execution")
                 && failure.error_message.contains(&format!("Step Functions StartExecution failed with {name}")),
             "{}",
             failure.error_message
