@@ -181,7 +181,8 @@ fn participants_faults(function: &str) -> &'static [FailureCode] {
 #[test]
 fn the_participants_faults_are_not_retried() {
     for (name, state) in states() {
-        let called = state["Arguments"]["FunctionName"].as_str().and_then(|name| name.strip_prefix("${")?.strip_suffix("Arn}"));
+        let called =
+            state["Arguments"]["FunctionName"].as_str().and_then(|name| name.strip_prefix("${")?.strip_suffix("Arn}"));
         for code in called.map_or(&[][..], participants_faults) {
             assert_eq!(attempts(&state, *code), 0, "{name} retries {code}");
         }

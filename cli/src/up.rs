@@ -174,7 +174,9 @@ mod tests {
             intake: text("arn:aws:lambda:us-east-1:000000000000:function:marathon-match-local-intake"),
             state_machine: text("arn:aws:states:us-east-1:000000000000:stateMachine:marathon-match-local-processing"),
             staging_bucket: text("marathon-match-local-staging"),
-            scoring_state_machine: text("arn:aws:states:us-east-1:000000000000:stateMachine:marathon-match-local-scoring"),
+            scoring_state_machine: text(
+                "arn:aws:states:us-east-1:000000000000:stateMachine:marathon-match-local-scoring",
+            ),
             scoring_bucket: text("marathon-match-local-scoring"),
             submissions_table: text("marathon-match-local-submissions"),
             submit_url: text("http://127.0.0.1:4566/_aws/lambda-url/0123456789abcdef"),

@@ -148,7 +148,8 @@ fn local_url(endpoint: &str, url: &str) -> Result<String> {
 async fn replace_api_key(clients: &Clients, secret: &str) -> Result<String> {
     let value = clients.secrets.get_secret_value().secret_id(secret).send().await.context("reading the API keys")?;
     let text = value.secret_string().context("the secret of the API keys is empty")?;
-    let mut keys: Map<String, Value> = serde_json::from_str(text).context("the secret of the API keys is not an object")?;
+    let mut keys: Map<String, Value> =
+        serde_json::from_str(text).context("the secret of the API keys is not an object")?;
     let key = uuid::Uuid::new_v4().simple().to_string();
     *keys.get_mut("current").context("the secret has no current key")? = Value::from(key.as_str());
     let put = clients.secrets.put_secret_value().secret_id(secret).secret_string(Value::from(keys).to_string());

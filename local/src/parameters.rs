@@ -118,7 +118,8 @@ impl Parameter {
         }
         if let Some(pattern) = &self.allowed_pattern {
             // CloudFormation matches the whole value.
-            let whole = Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("cannot be checked: {error}"))?;
+            let whole =
+                Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("cannot be checked: {error}"))?;
             if !items.iter().all(|item| whole.is_match(item)) {
                 let description = self.constraint_description.clone();
                 return Err(description.unwrap_or_else(|| format!("must match {pattern}")));
@@ -245,7 +246,9 @@ mod tests {
 
     #[test]
     fn the_distance_counts_changed_letters() {
-        for (from, to, expected) in [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("abc", "abc", 0), ("kitten", "sitting", 3)] {
+        for (from, to, expected) in
+            [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("abc", "abc", 0), ("kitten", "sitting", 3)]
+        {
             assert_eq!(distance(from, to), expected, "{from} {to}");
         }
     }
