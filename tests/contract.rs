@@ -166,19 +166,74 @@ fn attempts(state: &Value, code: FailureCode) -> u64 {
     state["Retry"].as_array().unwrap().iter().find(matches).map_or(0, |retry| retry["MaxAttempts"].as_u64().unwrap())
 }
 
-#[test]
-fn the_participants_faults_are_not_retried() {
+/// The participant's faults that a function raises as errors, by the name that definitions have for it.
+fn participants_faults(function: &str) -> &'static [FailureCode] {
     use FailureCode::{
         ArchiveInvalid, ArchiveTooLarge, ArchiveUnsafe, DockerfileMissing, PredictionsInvalid, PredictionsMissing,
     };
+    match function {
+        "FetchFunction" => &[ArchiveInvalid, ArchiveUnsafe, ArchiveTooLarge, DockerfileMissing],
+        "ScoreFunction" => &[PredictionsInvalid, PredictionsMissing],
+        _ => &[],
+    }
+}
+
+#[test]
+fn the_participants_faults_are_not_retried() {
     for (name, state) in states() {
-        let codes = match state["Arguments"]["FunctionName"].as_str() {
-            Some("${FetchFunctionArn}") => vec![ArchiveInvalid, ArchiveUnsafe, ArchiveTooLarge, DockerfileMissing],
-            Some("${ScoreFunctionArn}") => vec![PredictionsInvalid, PredictionsMissing],
-            _ => Vec::new(),
-        };
-        for code in codes {
-            assert_eq!(attempts(&state, code), 0, "{name} retries {code}");
+        let called =
+            state["Arguments"]["FunctionName"].as_str().and_then(|name| name.strip_prefix("${")?.strip_suffix("Arn}"));
+        for code in called.map_or(&[][..], participants_faults) {
+            assert_eq!(attempts(&state, *code), 0, "{name} retries {code}");
+        }
+    }
+}
+
+/// The alarms of the template: namespace, metric, and the function of the dimension, if there is one.
+fn alarms() -> Vec<(String, String, Option<String>)> {
+    let template = read("template.yaml");
+    let blocks = template.split("    Type: AWS::CloudWatch::Alarm\n").skip(1);
+    let field = |block: &str, name: &str| {
+        let line = block.lines().find_map(|line| line.trim().strip_prefix(name));
+        line.unwrap_or_else(|| panic!("an alarm has no {name}")).trim().to_owned()
+    };
+    let of_alarm = |block: &str| {
+        let function = block.split("Name: FunctionName, Value: !Ref ").nth(1).and_then(|rest| rest.split(' ').next());
+        (field(block, "Namespace:"), field(block, "MetricName:"), function.map(str::to_owned))
+    };
+    // The last block goes on with the dashboard: the fields of the alarm come first.
+    blocks.map(|block| of_alarm(block.split("AlarmActions:").next().unwrap())).collect()
+}
+
+#[test]
+fn no_alarm_counts_the_participants_faults() {
+    let alarms = alarms();
+    assert!(alarms.len() > 10, "only {alarms:?} were found");
+    let on_errors: Vec<&str> = alarms
+        .iter()
+        .filter(|(namespace, metric, _)| namespace == "AWS/Lambda" && metric == "Errors")
+        .map(|(_, _, function)| function.as_deref().expect("an alarm on errors names its function"))
+        .collect();
+    assert!(on_errors.contains(&"IntakeFunction"), "{on_errors:?}");
+    for function in on_errors {
+        assert!(participants_faults(function).is_empty(), "an alarm watches the errors of {function}");
+    }
+}
+
+#[test]
+fn an_alarm_watches_the_server_errors_of_the_scoring_api() {
+    let expected = ("AWS/Lambda".to_owned(), "Url5xxCount".to_owned(), Some("SubmitFunction".to_owned()));
+    assert!(alarms().contains(&expected), "{:?}", alarms());
+}
+
+#[test]
+fn every_environment_reports_outcomes_to_participants() {
+    let samconfig = read("samconfig.toml");
+    let environments: Vec<&str> = samconfig.split(".deploy.parameters]").skip(1).collect();
+    assert_eq!(environments.len(), 2);
+    for environment in environments {
+        for parameter in ["ReportTypeId", "ReportReviewerId"] {
+            assert!(environment.contains(&format!("\"{parameter}=")), "samconfig.toml leaves out {parameter}");
         }
     }
 }

@@ -201,3 +201,20 @@ fn the_readme_shows_the_steps_of_the_definition() {
         assert!(definition["States"][step].is_object(), "README.md shows the step {step}");
     }
 }
+
+#[test]
+fn organisers_read_what_surprises_them_where_they_need_it() {
+    let page = read("docs/scoring.md");
+    let section = |title: &str| {
+        let rest = page.split(&format!("\n## {title}\n")).nth(1).unwrap_or_else(|| panic!("there is no {title}"));
+        rest.split("\n## ").next().unwrap().to_owned()
+    };
+    let records = section("Score predictions without training");
+    assert!(records.contains("a UUID, 24 hexadecimal digits, or 14 characters of `[A-Za-z0-9_-]`"), "the rule for ids");
+    assert!(records.contains("earlier `created`"), "an earlier copy that arrives late");
+    // ChallengeInstanceTypes is empty by default: an example with an instance type would be refused.
+    let settings = section("Settings of a challenge");
+    let example = settings.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let example: Value = serde_json::from_str(example).unwrap();
+    assert!(example["scoring"].is_object() && example["training"].is_null(), "{example}");
+}

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use local::parameters::InvalidParameter;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Rehearses and scores submissions on this machine, and replays quarantined records of deployed stacks.
@@ -33,6 +34,8 @@ enum Command {
     Score(score::ScoreCommand),
 }
 
+/// Exit status of wrong usage, as clap has it.
+const WRONG_USAGE: u8 = 2;
 /// Exit status of a submission, archive or score that is not accepted.
 const REJECTED: u8 = 3;
 /// Exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT.
@@ -50,7 +53,7 @@ async fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        ExitCode::FAILURE
+        if error.is::<InvalidParameter>() { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
     })
 }
 

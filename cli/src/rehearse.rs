@@ -25,7 +25,7 @@ Exit status:
   130  interrupted";
 
 /// The sample submission.
-const SAMPLE: &str = "samples/submissions/regression";
+pub(crate) const SAMPLE: &str = "samples/submissions/regression";
 /// How long a message may take to start an execution.
 const START_LIMIT: Duration = Duration::from_mins(1);
 

@@ -35,7 +35,7 @@ pub(crate) struct Replay {
     /// The stack's name
     #[arg(long)]
     stack: String,
-    /// Only list what would be delivered
+    /// Only list what would be delivered, and why it was quarantined
     #[arg(long)]
     dry_run: bool,
     /// Print one line of JSON for each object: key, result and reason
@@ -49,8 +49,8 @@ pub(crate) struct Replay {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "result", content = "reason")]
 enum Delivery {
-    /// Nothing, by request.
-    Waiting,
+    /// Nothing, by request. It waits for the reason given.
+    Waiting(String),
     /// Its records were delivered, and it was deleted.
     Delivered,
     /// Its record still cannot be read. It stays.
@@ -65,7 +65,7 @@ impl Replay {
         let keys = if self.keys.is_empty() { stack.keys().await? } else { self.keys };
         let mut delivered = 0;
         for key in &keys {
-            let delivery = if self.dry_run { Delivery::Waiting } else { stack.deliver(key).await? };
+            let delivery = if self.dry_run { stack.inspect(key).await? } else { stack.deliver(key).await? };
             delivered += usize::from(delivery == Delivery::Delivered);
             if self.json {
                 let mut line = serde_json::to_value(&delivery)?;
@@ -82,7 +82,7 @@ impl Replay {
 
 fn line(key: &str, delivery: &Delivery) -> String {
     match delivery {
-        Delivery::Waiting => format!("  waiting        {key}"),
+        Delivery::Waiting(reason) => format!("  waiting        {key}  {reason}"),
         Delivery::Delivered => format!("  delivered      {key}"),
         Delivery::Unreadable(reason) => format!("  unreadable     {key}  {reason}"),
         Delivery::NotDelivered(reason) => format!("  not delivered  {key}  {reason}"),
@@ -127,6 +127,13 @@ impl StagedRecords {
             }
         }
         Ok(keys)
+    }
+
+    /// Says why an object was quarantined.
+    async fn inspect(&self, key: &str) -> Result<Delivery> {
+        let object = self.s3.get_object().bucket(&self.bucket).key(key).send().await;
+        let object = object.with_context(|| format!("reading s3://{}/{key}", self.bucket))?;
+        Ok(Delivery::Waiting(reason(&object.body.collect().await?.into_bytes())))
     }
 
     /// Invokes `intake` with the records of one object, and deletes the object if they were accepted.
@@ -181,6 +188,13 @@ struct Document {
     value: Option<String>,
 }
 
+/// Why an object was quarantined: the reason that `intake` gave, or the condition under which a mapping gave up.
+fn reason(object: &[u8]) -> String {
+    let object: Value = serde_json::from_slice(object).unwrap_or_default();
+    let given = object["reason"].as_str().or_else(|| object["requestContext"]["condition"].as_str());
+    given.unwrap_or("the object gives no reason").to_owned()
+}
+
 /// The event that delivers an object's records. The object is a quarantined record, or a mapping's own; see
 /// <https://docs.aws.amazon.com/lambda/latest/dg/kafka-on-failure.html>.
 fn event(object: &[u8]) -> Result<Value> {
@@ -222,6 +236,18 @@ mod tests {
         for payload in [records.clone(), json!(records.to_string())] {
             let object = json!({"version": "1.0", "payload": payload}).to_string();
             assert_eq!(event(object.as_bytes()).unwrap(), records);
+        }
+    }
+
+    #[test]
+    fn a_dry_run_says_why_each_object_waits() {
+        for (object, expected) in [
+            (r#"{"topic":"t","partition":0,"offset":1,"reason":"NotJson","value":"aGk="}"#, "NotJson"),
+            (r#"{"requestContext":{"condition":"RetryAttemptsExhausted"},"payload":{}}"#, "RetryAttemptsExhausted"),
+            ("x", "the object gives no reason"),
+        ] {
+            let shown = line("quarantine/t/0/1.json", &Delivery::Waiting(reason(object.as_bytes())));
+            assert_eq!(shown, format!("  waiting        quarantine/t/0/1.json  {expected}"));
         }
     }
 

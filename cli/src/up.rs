@@ -1,17 +1,19 @@
 //! The local stack: its options, and leaving it running.
 
-use std::path::PathBuf;
+use std::fmt::{self, Display, Formatter};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use local::broker::TOPIC;
 use local::challenge::CHALLENGE;
-use local::deploy::{INPUT_BUCKET, INPUT_PREFIX, OUTPUT_BUCKET};
+use local::deploy::{Deployed, INPUT_BUCKET, INPUT_PREFIX, OUTPUT_BUCKET, STACK};
 use local::emulator::REGION;
-use local::stack::{Options, Stack};
+use local::parameters::Parameters;
+use local::stack::{Options, SAMPLE_ID, Stack};
 
-use crate::INTERRUPTED;
+use crate::rehearse::SAMPLE;
 
 /// Options of every command that starts the local stack.
 #[derive(Debug, Args)]
@@ -31,9 +33,14 @@ pub(crate) struct StackArguments {
 }
 
 impl StackArguments {
+    /// Refuses parameters that the template does not accept, before anything starts.
     pub(crate) fn options(&self) -> Result<Options> {
+        let root = repository()?;
+        let template = root.join("template.yaml");
+        let template = std::fs::read_to_string(&template).with_context(|| format!("reading {}", template.display()))?;
+        Parameters::of_template(&template)?.check(&self.parameters)?;
         Ok(Options {
-            root: repository()?,
+            root,
             kafka: self.kafka_url.clone(),
             memory_bytes: self.memory * 1024 * 1024,
             data: None,
@@ -53,10 +60,17 @@ fn repository() -> Result<PathBuf> {
 
 /// Start the whole system on this machine and leave it running until Ctrl-C
 ///
-/// Prints the addresses of the AWS emulator, the Kafka broker, the Submission API and the scoring API, each with a command
-/// to try. Ctrl-C stops everything it started.
+/// Prints commands to try and the addresses of the AWS emulator, the Kafka broker, the Submission API and the scoring API.
+/// Ctrl-C stops everything it started.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  marathon up --kafka-url localhost:9092")]
+#[command(after_help = "\
+Example:
+  marathon up --kafka-url localhost:9092
+
+Exit status:
+  0  stopped by Ctrl-C or SIGTERM
+  1  the system did not start
+  2  wrong usage")]
 pub(crate) struct Up {
     #[command(flatten)]
     stack: StackArguments,
@@ -66,43 +80,120 @@ impl Up {
     pub(crate) async fn run(self, interrupted: impl Future<Output = Result<()>>) -> Result<ExitCode> {
         let options = self.stack.options()?;
         let mut interrupted = std::pin::pin!(interrupted);
+        // An interruption is how this command is meant to end.
         let stack = tokio::select! {
             stack = Stack::start(&options, |line| println!("{line}")) => stack?,
-            done = &mut interrupted => return done.map(|()| ExitCode::from(INTERRUPTED)),
+            done = &mut interrupted => return done.map(|()| ExitCode::SUCCESS),
         };
-        println!("{}", addresses(&stack));
-        let done = interrupted.await;
+        let done = match stack.serve(&SAMPLE_ID.parse()?, &options.root.join(SAMPLE)) {
+            Ok(()) => {
+                println!("{}", Running::of(&stack, &options.root));
+                interrupted.await
+            }
+            failed => failed,
+        };
         stack.stop().await;
-        done.map(|()| ExitCode::from(INTERRUPTED))
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 
-fn addresses(stack: &Stack) -> String {
-    format!(
-        "The system is running. Ctrl-C stops it.
+/// What the screen says about a running system.
+struct Running<'a> {
+    root: &'a Path,
+    endpoint: &'a str,
+    kafka: &'a str,
+    api: &'a str,
+    submissions: &'a Path,
+    log: PathBuf,
+    deployed: &'a Deployed,
+}
+
+impl<'a> Running<'a> {
+    fn of(stack: &'a Stack, root: &'a Path) -> Self {
+        Self {
+            root,
+            endpoint: &stack.clients.endpoint,
+            kafka: &stack.broker.servers,
+            api: &stack.api.url,
+            submissions: &stack.api.folder,
+            log: stack.work.join("emulator.log"),
+            deployed: &stack.deployed,
+        }
+    }
+}
+
+impl Display for Running<'_> {
+    /// Every command stands alone on its line, without a comment: not every shell accepts comments at its prompt.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, kafka, api, .. } = self;
+        let (root, submissions, log) = (self.root.display(), self.submissions.display(), self.log.display());
+        let Deployed { state_machine, staging_bucket, scoring_bucket, submissions_table, submit_url, api_key, .. } =
+            self.deployed;
+        write!(
+            f,
+            "The system is running. Ctrl-C stops it.
+
+Paste these two lines into another terminal. Every command below then works as it stands:
+
+  export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={REGION}
+  export PATH=\"$PATH:{root}/.local/tools/bin\"
+
+Announce the sample submission with kcat, or publish the file's content with any other Kafka client:
+
+  kcat -P -b {kafka} -t {TOPIC} {root}/samples/message.json
+
+See its execution. When that has succeeded, read the outcome, the leaderboard, and the log of a function:
+
+  aws stepfunctions list-executions --state-machine-arn {state_machine}
+  aws s3 cp s3://{OUTPUT_BUCKET}/{SAMPLE_ID}/outcome.json -
+  curl -H 'x-api-key: {api_key}' {submit_url}/challenges/{CHALLENGE}/leaderboard
+  aws logs filter-log-events --log-group-name /aws/lambda/{STACK}-report --query 'events[].[message]' --output text
+
+Addresses:
 
   AWS              {endpoint}  (region {REGION}, any credentials)
-                   aws --endpoint-url {endpoint} stepfunctions list-executions --state-machine-arn {machine}
   Kafka            {kafka}  (topic {TOPIC})
-                   kcat -P -b {kafka} -t {TOPIC} samples/message.json
-  Submission API   {api}/v5  (serves {folder}: put a zip there as ID.zip)
+  Submission API   {api}/v5  (serves {submissions}: put a zip there as ID.zip)
+  scoring API      {submit_url}  (a key: {api_key})
   training data    s3://{INPUT_BUCKET}/{INPUT_PREFIX}
   outcomes         s3://{OUTPUT_BUCKET}/ID/outcome.json
-  staging          s3://{staging}/
-  scoring          {submit}  (POST /; a key: {key})
-                   curl -H 'x-api-key: {key}' {submit}/challenges/{CHALLENGE}/leaderboard
-                   predictions go to s3://{scoring}/predictions/{CHALLENGE}/ID.csv, records to the table {table}
-  log              {log}",
-        endpoint = stack.clients.endpoint,
-        machine = stack.deployed.state_machine,
-        kafka = stack.broker.servers,
-        api = stack.api.url,
-        folder = stack.api.folder.display(),
-        staging = stack.deployed.staging_bucket,
-        submit = stack.deployed.submit_url,
-        key = stack.deployed.api_key,
-        scoring = stack.deployed.scoring_bucket,
-        table = stack.deployed.submissions_table,
-        log = stack.work.join("emulator.log").display(),
-    )
+  staging          s3://{staging_bucket}/
+  predictions      s3://{scoring_bucket}/predictions/{CHALLENGE}/ID.csv, their records in the table {submissions_table}
+  log              {log}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_screen_has_commands_that_work_as_they_stand() {
+        let text = str::to_owned;
+        let deployed = Deployed {
+            intake: text("arn:aws:lambda:us-east-1:000000000000:function:marathon-match-local-intake"),
+            state_machine: text("arn:aws:states:us-east-1:000000000000:stateMachine:marathon-match-local-processing"),
+            staging_bucket: text("marathon-match-local-staging"),
+            scoring_state_machine: text(
+                "arn:aws:states:us-east-1:000000000000:stateMachine:marathon-match-local-scoring",
+            ),
+            scoring_bucket: text("marathon-match-local-scoring"),
+            submissions_table: text("marathon-match-local-submissions"),
+            submit_url: text("http://127.0.0.1:4566/_aws/lambda-url/0123456789abcdef"),
+            api_key: text("0123456789abcdef0123456789abcdef"),
+            build_activity: text("build"),
+            train_activity: text("train"),
+        };
+        let running = Running {
+            root: Path::new("/home/me/processor"),
+            endpoint: "http://127.0.0.1:4566",
+            kafka: "127.0.0.1:9092",
+            api: "http://127.0.0.1:3000",
+            submissions: Path::new("/home/me/processor/.local/runs/1-abc/submissions"),
+            log: PathBuf::from("/home/me/processor/.local/runs/1-abc/emulator.log"),
+            deployed: &deployed,
+        };
+        insta::assert_snapshot!(running);
+    }
 }

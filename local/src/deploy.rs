@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use aws_sdk_s3::primitives::ByteStream;
+use serde_json::{Map, Value};
 
 use crate::challenge;
 use crate::clients::Clients;
@@ -38,7 +39,7 @@ pub struct Deployed {
     pub submissions_table: String,
     /// The scoring API's URL in the emulator.
     pub submit_url: String,
-    /// A key that the scoring API accepts.
+    /// A key that the scoring API accepts: letters and digits.
     pub api_key: String,
     /// ARN of the activity that replaces CodeBuild.
     pub build_activity: String,
@@ -94,7 +95,7 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
         scoring_bucket,
         submissions_table: output("SubmissionsTableName")?,
         submit_url: local_url(&clients.endpoint, &output("SubmitUrl")?)?,
-        api_key: api_key(clients, &output("ApiKeysSecretArn")?).await?,
+        api_key: replace_api_key(clients, &output("ApiKeysSecretArn")?).await?,
         intake: output("IntakeFunctionArn")?,
         state_machine: output("StateMachineArn")?,
         staging_bucket: output("StagingBucketName")?,
@@ -142,12 +143,18 @@ fn local_url(endpoint: &str, url: &str) -> Result<String> {
     Ok(format!("{endpoint}/_aws/lambda-url/{id}"))
 }
 
-/// The key that the stack created.
-async fn api_key(clients: &Clients, secret: &str) -> Result<String> {
-    let secret = clients.secrets.get_secret_value().secret_id(secret).send().await.context("reading the API keys")?;
-    let keys: HashMap<String, String> =
-        serde_json::from_str(secret.secret_string().context("the secret of the API keys is empty")?)?;
-    keys.get("current").cloned().context("the secret has no current key")
+/// Puts a key of letters and digits in the place of the one that the stack created: the emulator ignores `ExcludePunctuation`,
+/// and such a key breaks JSON and shells.
+async fn replace_api_key(clients: &Clients, secret: &str) -> Result<String> {
+    let value = clients.secrets.get_secret_value().secret_id(secret).send().await.context("reading the API keys")?;
+    let text = value.secret_string().context("the secret of the API keys is empty")?;
+    let mut keys: Map<String, Value> =
+        serde_json::from_str(text).context("the secret of the API keys is not an object")?;
+    let key = uuid::Uuid::new_v4().simple().to_string();
+    *keys.get_mut("current").context("the secret has no current key")? = Value::from(key.as_str());
+    let put = clients.secrets.put_secret_value().secret_id(secret).secret_string(Value::from(keys).to_string());
+    put.send().await.context("writing the API keys")?;
+    Ok(key)
 }
 
 async fn activity(clients: &Clients, name: &str) -> Result<String> {
@@ -188,13 +195,19 @@ pub async fn sam_deploy(endpoint: &str, root: &Path, tools: &Path, stack: &str, 
         .await
         .context("starting sam; run `make setup`")?;
     if !output.status.success() {
-        bail!(
-            "sam deploy failed:\n{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let (progress, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let log = tools.join(format!("deploy-{stack}.log"));
+        std::fs::write(&log, format!("{progress}{errors}")).with_context(|| format!("writing {}", log.display()))?;
+        bail!("sam deploy failed: {} (all of its output: {})", reason(&errors), log.display());
     }
     Ok(())
+}
+
+/// Why sam failed: its last error, without the progress before it.
+fn reason(errors: &str) -> String {
+    let lines: Vec<&str> = errors.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = lines.iter().rposition(|line| line.starts_with("Error:")).unwrap_or_default();
+    lines[last..].join(" ").trim_start_matches("Error:").trim().to_owned()
 }
 
 #[derive(serde::Deserialize)]
@@ -216,4 +229,21 @@ async fn outputs_of(mut aws: tokio::process::Command, stack: &str) -> Result<Has
     }
     let outputs: Vec<Output> = serde_json::from_slice(&output.stdout)?;
     Ok(outputs.into_iter().map(|output| (output.key, output.value)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_the_last_error_alone() {
+        let errors = "\nUploading to abc  12 / 12  (100.00%)\nError: the first, which was retried\n\nCreating the changeset\n\
+            Error: Failed to create changeset for the stack: mm, ex: Waiter failed\n  Reason: ValidationError: bad\n";
+        assert_eq!(
+            reason(errors),
+            "Failed to create changeset for the stack: mm, ex: Waiter failed Reason: ValidationError: bad"
+        );
+        assert_eq!(reason("Traceback\nValueError: x\n"), "Traceback ValueError: x");
+        assert_eq!(reason(""), "");
+    }
 }

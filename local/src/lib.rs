@@ -9,6 +9,7 @@
 //! | [`broker`], [`poller`] | Kafka and Lambda's event source mapping |
 //! | [`stand_in`] | the Submission API, and the two service integrations that the emulator lacks |
 //! | [`challenge`] | what an organiser prepares for a challenge that is scored |
+//! | [`parameters`] | CloudFormation's check of parameters |
 //! | [`watch`] | the Step Functions console |
 //!
 //! This crate promises that everything it starts (processes, containers, ports, folders) ends with it, even when it is
@@ -21,6 +22,7 @@ pub mod deploy;
 pub mod emulator;
 pub mod engine;
 pub mod pack;
+pub mod parameters;
 pub mod poller;
 pub mod process;
 pub mod stack;

@@ -153,9 +153,14 @@ impl Stack {
         spawn(&mut self.tasks, async move { poller::poll(&servers, &lambda, &intake).await });
     }
 
+    /// Lets the Submission API serve an archive, or a folder to be packed.
+    pub fn serve(&self, id: &SubmissionId, submission: &Path) -> Result<()> {
+        self.api.add(id, &pack::archive_of(submission, &self.work)?)
+    }
+
     /// Submits an archive, or a folder to be packed: serves it and publishes the message that it passed its scan.
     pub async fn submit(&self, id: &SubmissionId, submission: &Path) -> Result<()> {
-        self.api.add(id, &pack::archive_of(submission, &self.work)?)?;
+        self.serve(id, submission)?;
         self.broker
             .publish(None, Some(message(id).as_bytes()))
             .await
