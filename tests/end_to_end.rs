@@ -82,7 +82,7 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         a_rehearsal_keeps_files_that_score_by_hand_as_they_did_on_the_platform,
         a_rehearsal_trains_on_the_participants_own_data,
         training_that_runs_out_of_memory_is_rejected_as_such,
-        an_image_without_a_train_program_is_unusable,
+        a_train_program_that_cannot_be_run_is_named_as_such,
         training_without_valid_predictions_is_rejected,
         a_file_that_is_not_an_archive_is_rejected_before_the_build,
         an_unknown_submission_fails_the_execution_with_its_code,
@@ -476,9 +476,16 @@ async fn training_that_runs_out_of_memory_is_rejected_as_such(stack: &Stack) -> 
     Ok(())
 }
 
-async fn an_image_without_a_train_program_is_unusable(stack: &Stack) -> Result<()> {
-    let submission = dockerfile("FROM public.ecr.aws/docker/library/busybox:1.37\n")?;
-    rejected(stack, submission.path(), FailureCode::ImageUnusable).await?;
+async fn a_train_program_that_cannot_be_run_is_named_as_such(stack: &Stack) -> Result<()> {
+    let base = "FROM public.ecr.aws/docker/library/busybox:1.37\n";
+    let windows = r"RUN printf '#!/bin/sh\r\necho hello\r\n' >/bin/train && chmod +x /bin/train";
+    let not_executable = r"RUN printf '#!/bin/sh\n' >/bin/train";
+    for train in ["", windows, not_executable] {
+        let submission = dockerfile(&format!("{base}{train}\n"))?;
+        let outcome = rejected(stack, submission.path(), FailureCode::ImageUnusable).await?;
+        let message = &failure_of(&outcome)?.message;
+        ensure!(message.contains("chmod 755") && message.contains("Unix line endings"), "{train}: {message}");
+    }
     Ok(())
 }
 

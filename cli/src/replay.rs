@@ -75,7 +75,7 @@ impl Replay {
                 println!("{}", line(key, &delivery));
             }
         }
-        eprintln!("{} quarantined, {delivered} delivered", keys.len());
+        eprintln!("{} objects, {delivered} delivered", keys.len());
         Ok(if self.dry_run || delivered == keys.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

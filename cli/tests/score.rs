@@ -100,3 +100,49 @@ fn a_file_that_cannot_be_scored_is_named() {
     }
     assert_eq!(score(folder.path(), &["originality"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_metric_is_computed_for_the_ids_of_the_truth() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("truth.csv", "id,target\na,1\nb,0\n");
+    write("right.csv", "id,probability\na,0.75\nb,0.25\nc,0.5\n");
+    write("wrong.csv", "id,probability\na,0.25\nb,0.75\nc,0.5\n");
+    write("partial.csv", "id,probability\na,0.25\n");
+    let run = |arguments: &[&str]| score(folder.path(), &[&["metric", "--truth", "truth.csv"], arguments].concat());
+
+    let output = run(&["--json", "right.csv", "wrong.csv"]);
+    let scores = json(&output);
+    let of = |at: usize, name: &str| {
+        let metrics = scores[at]["metrics"].as_array().unwrap();
+        metrics.iter().find(|metric| metric["name"] == name).unwrap()["score"].as_f64().unwrap()
+    };
+    assert_eq!((scores[0]["submission"].as_str(), scores[0]["rows"].as_u64()), (Some("right.csv"), Some(2)));
+    assert!((of(0, "logloss") + 0.75f64.ln()).abs() < 1e-12 && (of(1, "logloss") + 0.25f64.ln()).abs() < 1e-12);
+    assert_eq!((of(0, "auc"), of(1, "auc"), of(0, "accuracy")), (1.0, 0.0, 1.0), "{scores}");
+
+    let output = run(&["--metric", "auc", "right.csv"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "right.csv: 2 rows\n  auc         1.000000\n");
+
+    for (arguments, status, expected) in [
+        (&["partial.csv"][..], 1, "partial.csv has no prediction for 1 of the ids in truth.csv, such as b"),
+        (&["truth.csv"], 1, "probability"),
+        (&["--metric", "nothing", "right.csv"], 2, "logloss, auc"),
+    ] {
+        let output = run(arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn tournament_data_without_live_rows_is_pointed_out() {
+    let folder = generated("7");
+    let tournament = String::from_utf8(read(&folder, "t/tournament.csv")).unwrap().replace(",live,", ",test,");
+    std::fs::write(folder.path().join("no-live.csv"), tournament).unwrap();
+    let arguments = ["--tournament", "no-live.csv", "--training", "t/training.csv", "t/submissions/honest-0001.csv"];
+    let output = score(folder.path(), &[&["concordance"], arguments.as_slice()].concat());
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("no live rows"), "{error}");
+}

@@ -185,16 +185,17 @@ mod tests {
         parameters.check(&[assignment.to_owned()]).expect_err(assignment).to_string()
     }
 
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Defaults {
+        parameters: BTreeMap<String, Value>,
+    }
+
     #[test]
     fn the_template_has_parameters_and_accepts_its_own_defaults() {
         let template = include_str!("../../template.yaml");
         let parameters = Parameters::of_template(template).unwrap();
         assert!(parameters.by_name.len() > 50, "only {} parameters were read", parameters.by_name.len());
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Defaults {
-            parameters: BTreeMap<String, Value>,
-        }
         let defaults: Defaults = serde_saphyr::from_str(template).unwrap();
         for (name, parameter) in defaults.parameters {
             if let Some(default) = parameter.get("Default") {

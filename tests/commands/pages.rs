@@ -62,19 +62,19 @@ fn of_markdown(page: &str, text: &str) -> Vec<Shown> {
     let mut shown = Vec::new();
     let mut paragraph = String::new();
     let mut block: Option<(bool, usize, String)> = None;
-    let push = |script: String, shown: &mut Vec<Shown>| shown.push(Shown { page: page.to_owned(), script });
+    let shown_here = |script: String| Shown { page: page.to_owned(), script };
     for line in text.lines() {
         let fence = line.trim_start().strip_prefix("```");
         match (&mut block, fence) {
             (None, Some(language)) => {
-                inline(&std::mem::take(&mut paragraph)).into_iter().for_each(|script| push(script, &mut shown));
+                shown.extend(inline(&std::mem::take(&mut paragraph)).into_iter().map(shown_here));
                 block = Some((language == "sh", line.len() - line.trim_start().len(), String::new()));
             }
             (Some((is_shell, ..)), Some(_)) => {
                 let is_shell = *is_shell;
                 let (_, _, script) = block.take().unwrap();
                 if is_shell {
-                    push(script, &mut shown);
+                    shown.push(shown_here(script));
                 }
             }
             (Some((_, indent, script)), None) => {
@@ -84,14 +84,14 @@ fn of_markdown(page: &str, text: &str) -> Vec<Shown> {
             (None, None) => {
                 // A row of a table, an item of a list and a paragraph each end the code before them.
                 if line.trim().is_empty() || line.starts_with(['|', '-']) {
-                    inline(&std::mem::take(&mut paragraph)).into_iter().for_each(|script| push(script, &mut shown));
+                    shown.extend(inline(&std::mem::take(&mut paragraph)).into_iter().map(shown_here));
                 }
                 paragraph += line.trim_start();
                 paragraph.push(' ');
             }
         }
     }
-    inline(&paragraph).into_iter().for_each(|script| push(script, &mut shown));
+    shown.extend(inline(&paragraph).into_iter().map(shown_here));
     shown
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
-use scoring::{Limits, Metric, Predictions, Roster, Truth};
+use anyhow::{Result, anyhow, ensure};
+use scoring::{InvalidFile, Limits, Metric, Predictions, Roster, Truth};
 use serde::Serialize;
 
 use crate::score::{Scored, files};
@@ -59,15 +59,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Scored> {
     let mut scored = Vec::new();
     for path in &arguments.submissions {
         let own;
-        let roster = match &tournament {
-            Some(roster) => roster,
-            None => {
-                own = files::read(path, |file| Roster::read_ids(file, &Limits::predictions()))?;
-                &own
-            }
+        let roster = if let Some(roster) = &tournament {
+            roster
+        } else {
+            own = files::read(path, |file| Roster::read_ids(file, &Limits::predictions()))?;
+            &own
         };
         let predictions = files::predictions(path, roster)?;
-        let truth = files::read(&arguments.truth, |file| Truth::read(file, roster, &Limits::data()))?;
+        let truth = files::read(&arguments.truth, |file| Truth::read(file, roster, &Limits::data()));
+        let truth = truth.map_err(|error| match error.downcast_ref() {
+            Some(InvalidFile::Ids(ids)) if tournament.is_none() && ids.unknown.total > 0 => anyhow!(
+                "{} has no prediction for {} of the ids in {}, such as {}",
+                path.display(),
+                ids.unknown.total,
+                arguments.truth.display(),
+                ids.unknown.first.join(", ")
+            ),
+            _ => error,
+        })?;
         let metrics = scores(&truth, &predictions, &arguments.metrics)?;
         scored.push(Scores { submission: path.clone(), rows: truth.count(), metrics });
     }

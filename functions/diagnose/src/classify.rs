@@ -10,7 +10,7 @@ use domain::outcome::Step;
 use domain::{FailureCode, Fault, StepError};
 use serde::Deserialize;
 
-use crate::dockerfile::DockerfileStep;
+use crate::dockerfile::{DockerfileStep, failed_dockerfile_step};
 use crate::job::Job;
 
 /// Characters kept of a message from one of our functions.
@@ -51,8 +51,22 @@ impl Classification {
         self
     }
 
+    /// Adds what the log says. It decides only between codes of the participant, who may have written it.
+    pub(crate) fn refined_by<'a>(self, lines: impl Iterator<Item = &'a str>) -> Self {
+        match self.code {
+            FailureCode::BuildFailed => match failed_dockerfile_step(lines) {
+                Some(step) => self.at(&step),
+                None => self,
+            },
+            FailureCode::TrainingFailed if training::never_started(lines) => {
+                Self { detail: self.detail, ..training::unusable() }
+            }
+            _ => self,
+        }
+    }
+
     /// Names the step of the Dockerfile that failed.
-    pub(crate) fn at(mut self, step: &DockerfileStep) -> Self {
+    fn at(mut self, step: &DockerfileStep) -> Self {
         let position = step.position();
         if !position.is_empty() {
             self.message = build::failed_at(&position).into();

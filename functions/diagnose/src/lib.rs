@@ -22,7 +22,7 @@ mod training_jobs;
 
 use aws_config::SdkConfig;
 pub use classify::{Classification, classify};
-use domain::FailureCode;
+
 use domain::console::{Console, LogName};
 use domain::execution::Execution;
 use domain::outcome::{Diagnosis, Links};
@@ -100,7 +100,7 @@ async fn stop_orphans(execution: &Execution, deps: &Deps) -> Result<Answer, Diag
 
 async fn diagnose(failed: &FailedStep, deps: &Deps) -> DiagnosisAnswer {
     let job = deps.jobs.examine(failed).await;
-    let mut classification = classify(failed.step, &failed.error, job.as_ref());
+    let classification = classify(failed.step, &failed.error, job.as_ref());
     let stream = job.as_ref().and_then(Job::log);
     let events = match &stream {
         Some(stream) => logs::last_events(&deps.logs, stream).await.unwrap_or_else(|error| {
@@ -109,11 +109,7 @@ async fn diagnose(failed: &FailedStep, deps: &Deps) -> DiagnosisAnswer {
         }),
         None => Vec::new(),
     };
-    if classification.code == FailureCode::BuildFailed
-        && let Some(step) = dockerfile::failed_dockerfile_step(logs::lines(&events))
-    {
-        classification = classification.at(&step);
-    }
+    let classification = classification.refined_by(logs::lines(&events));
     let code = classification.code;
     let retry_after_seconds = classification
         .retry_after_seconds

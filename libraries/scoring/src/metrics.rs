@@ -65,7 +65,7 @@ pub enum MetricError {
 
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::LogLoss => "logloss",
             Self::Auc => "auc",
             Self::Accuracy => "accuracy",

@@ -76,10 +76,7 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
         || has("exit code: 127")
         || has("exit code: 126")
     {
-        Classification::new(
-            FailureCode::ImageUnusable,
-            "The image could not run `train`: it was not found on the PATH, is not executable, or its interpreter was not found. Put `train` on the PATH or make it the entry point, and add `RUN chmod 755 PATH_OF_TRAIN` to the Dockerfile. If it is a script, install the interpreter that its first line names, and save it with Unix line endings: with Windows line endings, the interpreter is not found. Build the image for linux/amd64, check it with `docker run IMAGE train`, then submit again.",
-        )
+        unusable()
     } else {
         Classification::new(
             FailureCode::TrainingFailed,
@@ -87,6 +84,25 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
         )
     };
     classification.detail(reason)
+}
+
+pub(super) fn unusable() -> Classification {
+    Classification::new(
+        FailureCode::ImageUnusable,
+        "The image could not run `train`: it was not found on the PATH, is not executable, or its interpreter was not found. Put `train` on the PATH or make it the entry point, and add `RUN chmod 755 PATH_OF_TRAIN` to the Dockerfile. If it is a script, install the interpreter that its first line names, and save it with Unix line endings: with Windows line endings, the interpreter is not found. Build the image for linux/amd64, check it with `docker run IMAGE train`, then submit again.",
+    )
+}
+
+/// Whether the container runtime wrote the only line of the log, because it could not execute the program: see
+/// <https://github.com/opencontainers/runc/blob/main/libcontainer/standard_init_linux.go>. Before version 1.1 of runc, the
+/// line began with the name of this file.
+pub(super) fn never_started<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
+    let mut lines = lines.filter(|line| !line.trim().is_empty());
+    let (Some(line), None) = (lines.next(), lines.next()) else { return false };
+    let line = line.trim_end().trim_end_matches('"');
+    let reasons = ["no such file or directory", "exec format error", "permission denied"];
+    ["exec ", "standard_init_linux.go:"].iter().any(|start| line.starts_with(start))
+        && reasons.iter().any(|reason| line.ends_with(reason))
 }
 
 #[cfg(test)]
@@ -136,6 +152,20 @@ mod tests {
             assert_eq!(classification.code, code, "{reason} {secondary}");
             assert_eq!(classification.retry_after_seconds.is_some(), is_retried, "{reason} {secondary}");
         }
+    }
+
+    #[test]
+    fn the_only_line_of_the_container_runtime_says_that_the_program_never_started() {
+        for line in [
+            "exec /bin/train: no such file or directory",
+            "exec train: exec format error\r",
+            "standard_init_linux.go:228: exec user process caused: no such file or directory",
+            "standard_init_linux.go:211: exec user process caused \"exec format error\"",
+        ] {
+            assert!(never_started([line, ""].into_iter()), "{line}");
+            assert!(!never_started(["hello", line].into_iter()), "the program wrote a line before it");
+        }
+        assert!(!never_started(std::iter::empty()) && !never_started(["exec /bin/train"].into_iter()));
     }
 
     #[test]

@@ -230,9 +230,12 @@ fn update(input: &Value, item: &mut Value) {
         Some((set, remove)) => (set, Some(remove)),
         None => (input["UpdateExpression"].as_str().unwrap(), None),
     };
-    let name = |name: &str| match name.starts_with('#') {
-        true => input["ExpressionAttributeNames"][name].as_str().unwrap().to_owned(),
-        false => name.to_owned(),
+    let name = |name: &str| {
+        if name.starts_with('#') {
+            input["ExpressionAttributeNames"][name].as_str().unwrap().to_owned()
+        } else {
+            name.to_owned()
+        }
     };
     for assignment in set.strip_prefix("SET ").unwrap().split(", ") {
         let (attribute, value) = assignment.split_once(" = ").unwrap();

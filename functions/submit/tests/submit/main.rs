@@ -88,7 +88,7 @@ async fn a_request_starts_the_execution_of_its_submission() {
     );
 }
 
-/// The answer of DescribeExecution.
+/// The answer of `DescribeExecution`.
 fn described(stop_date: Option<f64>) -> (u16, Value) {
     let status = if stop_date.is_some() { "SUCCEEDED" } else { "RUNNING" };
     let mut execution =
