@@ -159,8 +159,7 @@ fn every_link_leads_somewhere() {
 #[test]
 fn verification_names_only_tests_that_exist() {
     let mut sources = String::new();
-    let mut folders =
-        vec![root().join("tests"), root().join("functions"), root().join("libraries"), root().join("cli")];
+    let mut folders = ["tests", "functions", "libraries", "cli", "local"].map(|folder| root().join(folder)).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

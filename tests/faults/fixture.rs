@@ -24,7 +24,7 @@ use crate::proxy::Proxy;
 use crate::worker::{Faulty, Running};
 
 /// How long a failed step is retried.
-const RETRY_HORIZON_SECONDS: u32 = 60;
+const HORIZON_SECONDS: u32 = 60;
 
 pub(crate) struct Fixture {
     pub(crate) stack: Stack,
@@ -48,7 +48,8 @@ impl Fixture {
             parameters: vec![
                 format!("SubmissionApiUrl={}/v5", api.url),
                 format!("Auth0Url={}/oauth/token", api.url),
-                format!("RetryHorizonSeconds={RETRY_HORIZON_SECONDS}"),
+                format!("RetryHorizonSeconds={HORIZON_SECONDS}"),
+                format!("WaitHorizonSeconds={HORIZON_SECONDS}"),
             ],
             environment: vec![
                 ("AWS_ENDPOINT_URL", aws.url.clone()),

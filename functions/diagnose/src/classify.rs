@@ -1,7 +1,10 @@
 //! What the error of a failed step means: from its name and cause to a failure code. Pure.
 
+#[cfg(test)]
+mod attribution;
 mod build;
 mod scoring;
+mod service_error;
 mod training;
 
 use std::borrow::Cow;
@@ -12,6 +15,7 @@ use serde::Deserialize;
 
 use crate::dockerfile::{DockerfileStep, failed_dockerfile_step};
 use crate::job::Job;
+use crate::retry::Retry;
 
 /// Characters kept of a message from one of our functions.
 const MESSAGE_CHARACTERS: usize = 2000;
@@ -26,13 +30,12 @@ pub struct Classification {
     pub message: Cow<'static, str>,
     /// What the service or program reported: hostile text, not yet redacted.
     pub detail: Option<String>,
-    /// Seconds to wait before the first retry; absent if a retry cannot help.
-    pub retry_after_seconds: Option<u32>,
+    pub retry: Retry,
 }
 
 impl Classification {
     fn new(code: FailureCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), detail: None, retry_after_seconds: None }
+        Self { code, message: message.into(), detail: None, retry: Retry::Never }
     }
 
     fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -46,8 +49,8 @@ impl Classification {
         self.detail(format!("{}: {}", error.error, error.cause))
     }
 
-    fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_seconds = Some(seconds);
+    fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
         self
     }
 
@@ -96,7 +99,7 @@ pub fn classify(step: Step, error: &StepError, job: Option<&Job>) -> Classificat
             "The image was built, but the registry does not list it. The operators have been alerted. You do not need to change the submission or submit it again.",
         )
         .reporting(error)
-        .retry_after(60),
+        .retry(Retry::Fault { first: 60 }),
         Step::TrainModel => training::classify(error),
         Step::ScoreSubmission => scoring::classify(error),
     }
@@ -238,11 +241,9 @@ mod tests {
     fn each_branch_has_a_code_and_a_message_that_says_what_to_do() {
         let texts = branches().into_iter().map(|(step, error)| {
             let job = Job::in_cause(step, &error);
-            let Classification { code, message, detail, retry_after_seconds } = classify(step, &error, job.as_ref());
-            let retry =
-                retry_after_seconds.map_or("not retried".to_owned(), |after| format!("retried after {after} s"));
+            let Classification { code, message, detail, retry } = classify(step, &error, job.as_ref());
             format!(
-                "{step:?}, {}: {}\n{code}, {retry}\n{message}\n{}",
+                "{step:?}, {}: {}\n{code}, {retry:?}\n{message}\n{}",
                 error.error,
                 error.cause,
                 detail.unwrap_or_default()
@@ -291,7 +292,7 @@ mod tests {
                 "TrainingJobStatus": status, "FailureReason": reason,
             }));
             let classification = classify(step, &error, Job::in_cause(step, &error).as_ref());
-            prop_assert!(classification.code.fault() == Fault::Platform || classification.retry_after_seconds.is_none());
+            prop_assert!(classification.code.fault() == Fault::Platform || classification.retry == Retry::Never);
         }
     }
 }

@@ -30,9 +30,10 @@ pub use error::{CallsFailed, DiagnoseError};
 pub use job::{Build, Job, LogStream, Logs, Phase, PhaseContext, StoppingCondition, TrainingJob};
 use jobs::Jobs;
 pub use request::{Action, Answer, DiagnosisAnswer, FailedStep, Request};
-pub use retry::NextAttempt;
-use runtime::Raised;
+use retry::Horizons;
+pub use retry::{NextAttempt, Retry};
 use runtime::metrics::{Metrics, Unit};
+use runtime::{CallFailed, Raised};
 use settings::Settings;
 
 /// Characters kept of what a failed service or program reported.
@@ -42,11 +43,12 @@ const DETAIL_CHARACTERS: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Deps {
     stack_name: String,
-    retry_horizon_seconds: u32,
+    horizons: Horizons,
     spot_fallback_attempts: u32,
     console: Console,
     logs: aws_sdk_cloudwatchlogs::Client,
     jobs: Jobs,
+    executions: aws_sdk_sfn::Client,
 }
 
 impl Deps {
@@ -57,8 +59,12 @@ impl Deps {
             console: Console::of_region(runtime::aws::region(aws)),
             logs: aws_sdk_cloudwatchlogs::Client::new(aws),
             jobs: Jobs::new(&settings, aws),
+            executions: aws_sdk_sfn::Client::new(aws),
             stack_name: settings.stack_name,
-            retry_horizon_seconds: settings.retry_horizon_seconds,
+            horizons: Horizons {
+                fault_seconds: settings.retry_horizon_seconds,
+                wait_seconds: settings.wait_horizon_seconds,
+            },
             spot_fallback_attempts: settings.spot_fallback_attempts,
         }
     }
@@ -76,14 +82,29 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Answer, DiagnoseErr
 
 async fn answer(request: Request, deps: &Deps) -> Result<Answer, DiagnoseError> {
     match request {
-        Request::Action(Action::Resume {}) => Ok(Answer::Nothing {}),
-        Request::Action(Action::Raise { diagnosis, .. }) => {
+        Request::Action(Action::Raise { execution, reported_at_redrive, diagnosis, .. }) => {
+            if was_redriven_since(reported_at_redrive, &execution, deps).await {
+                return Ok(Answer::Nothing {});
+            }
             // The detail is for operators, who read the error of the execution.
             let message = diagnosis.detail.unwrap_or(diagnosis.message);
             Err(Raised { code: diagnosis.code, message }.into())
         }
         Request::Action(Action::Diagnose(failed)) => Ok(Answer::Diagnosis(Box::new(diagnose(&failed, deps).await))),
         Request::ExecutionEnded(event) => stop_orphans(&event.detail, deps).await,
+    }
+}
+
+/// Whether an execution was redriven after it was reported. If it cannot be read, it counts as not redriven: it fails with its
+/// failure code, and can be redriven.
+async fn was_redriven_since(reported_at_redrive: u32, execution: &str, deps: &Deps) -> bool {
+    match deps.executions.describe_execution().execution_arn(execution).send().await {
+        Ok(execution) => i64::from(execution.redrive_count().unwrap_or_default()) > i64::from(reported_at_redrive),
+        Err(error) => {
+            let error = CallFailed::new("Step Functions", "DescribeExecution", &error);
+            tracing::error!(%error, execution, "could not read how often the execution was redriven");
+            false
+        }
     }
 }
 
@@ -111,15 +132,18 @@ async fn diagnose(failed: &FailedStep, deps: &Deps) -> DiagnosisAnswer {
     };
     let classification = classification.refined_by(logs::lines(&events));
     let code = classification.code;
-    let retry_after_seconds = classification
-        .retry_after_seconds
-        .filter(|_| retry::within_horizon(failed, deps.retry_horizon_seconds))
-        .map(|first| retry::back_off(first, failed.attempt));
+    let retry_after_seconds = classification.retry.seconds(failed, deps.horizons);
     let next = retry_after_seconds.map(|_| NextAttempt::after(failed, code, deps.spot_fallback_attempts));
     if next.is_some() {
         Metrics::of_stack(&deps.stack_name)
             .dimension("Code", code.as_str())
             .value("Retries", Unit::Count, 1.0)
+            .property("submissionId", failed.submission_id.as_str())
+            .emit();
+    }
+    if let (Retry::Wait { .. }, Some(seconds)) = (classification.retry, retry::failing_seconds(failed)) {
+        Metrics::of_stack(&deps.stack_name)
+            .value("SecondsWaiting", Unit::Seconds, seconds.into())
             .property("submissionId", failed.submission_id.as_str())
             .emit();
     }

@@ -21,7 +21,6 @@ impl Request {
         match self {
             Self::Action(Action::Diagnose(failed)) => Some(failed.submission_id.clone()),
             Self::Action(Action::Raise { submission_id, .. }) => Some(submission_id.clone()),
-            Self::Action(Action::Resume {}) => None,
             Self::ExecutionEnded(event) => event.detail.submission_id(),
         }
     }
@@ -32,11 +31,10 @@ impl Request {
 pub enum Action {
     /// Says what the failure of a step means.
     Diagnose(Box<FailedStep>),
-    /// Fails with the diagnosis: its code becomes the error's name.
+    /// Fails with the diagnosis: its code becomes the error's name. Lets an execution continue that was redriven after it
+    /// was reported.
     #[serde(rename_all = "camelCase")]
-    Raise { submission_id: SubmissionId, diagnosis: Diagnosis },
-    /// Lets a redriven execution continue.
-    Resume {},
+    Raise { submission_id: SubmissionId, execution: String, reported_at_redrive: u32, diagnosis: Box<Diagnosis> },
 }
 
 /// A step of an execution that failed.
@@ -56,6 +54,8 @@ pub struct FailedStep {
     pub spot: bool,
     /// When the step first failed, RFC 3339; absent the first time.
     pub failing_since: Option<String>,
+    /// When the execution was started, RFC 3339.
+    pub started_at: String,
     /// When the execution was last redriven, RFC 3339.
     pub redriven_at: Option<String>,
     /// When the step failed this time, RFC 3339.

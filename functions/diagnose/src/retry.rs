@@ -10,6 +10,50 @@ use crate::FailedStep;
 /// Limit for the wait between two attempts, in seconds.
 const MAX_WAIT_SECONDS: u32 = 30 * 60;
 
+/// From this age of an execution on, no step waits for machines any more: a day is left until its time limit, which a redrive
+/// starts anew; see <https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html>.
+const LONGEST_RUN_SECONDS: u32 = 13 * 24 * 60 * 60;
+
+/// Whether a failed step is retried, and for how long. Times are in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// A retry cannot help.
+    Never,
+    /// The submission may have caused the failure: one more attempt.
+    Once { after: u32 },
+    /// The service failed: until the retry horizon.
+    Fault { first: u32 },
+    /// All machines are in use: until the horizon for waits, and for as long as the execution may run.
+    Wait { first: u32 },
+}
+
+/// For how long a step is retried after it first failed, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Horizons {
+    /// While a service fails.
+    pub(crate) fault_seconds: u32,
+    /// While all machines are in use.
+    pub(crate) wait_seconds: u32,
+}
+
+impl Retry {
+    /// Seconds to wait before the next attempt; absent if there is none.
+    pub(crate) fn seconds(self, failed: &FailedStep, horizons: Horizons) -> Option<u32> {
+        match self {
+            Self::Never => None,
+            Self::Once { after } => (failing_seconds(failed)? == 0).then_some(after),
+            Self::Fault { first } => {
+                (failing_seconds(failed)? < horizons.fault_seconds).then(|| back_off(first, failed.attempt))
+            }
+            Self::Wait { first } => {
+                let running = seconds_between(running_since(failed), &failed.failed_at)?;
+                let lasts = failing_seconds(failed)? < horizons.wait_seconds;
+                (lasts && running < LONGEST_RUN_SECONDS).then(|| back_off(first, failed.attempt))
+            }
+        }
+    }
+}
+
 /// The settings of the next attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,27 +79,36 @@ impl NextAttempt {
 
 /// When the step first failed since the last redrive.
 fn failing_since(failed: &FailedStep) -> &str {
-    let parse = |at: &str| OffsetDateTime::parse(at, &Rfc3339).ok();
     let Some(since) = &failed.failing_since else { return &failed.failed_at };
-    match failed.redriven_at.as_deref().map(parse) {
-        Some(redriven) if redriven > parse(since) => &failed.failed_at,
+    match &failed.redriven_at {
+        Some(redriven) if seconds_between(since, redriven).is_some_and(|seconds| seconds > 0) => &failed.failed_at,
         _ => since,
     }
+}
+
+/// When the execution was started or last redriven.
+fn running_since(failed: &FailedStep) -> &str {
+    failed.redriven_at.as_deref().unwrap_or(&failed.started_at)
+}
+
+/// How long the step has been failing, in seconds; absent if a time is not readable.
+pub(crate) fn failing_seconds(failed: &FailedStep) -> Option<u32> {
+    seconds_between(failing_since(failed), &failed.failed_at)
+}
+
+/// Rounded up, so that no two different times seem to be the same; 0 if they are the wrong way round. Absent if a time is not
+/// readable.
+fn seconds_between(start: &str, end: &str) -> Option<u32> {
+    let parse = |at| OffsetDateTime::parse(at, &Rfc3339).ok();
+    let passed = (parse(end)? - parse(start)?).max(time::Duration::ZERO);
+    let seconds = passed.whole_seconds() + i64::from(passed.subsec_nanoseconds().signum());
+    Some(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
 /// Seconds to wait after this attempt, counted from 1. Doubles with every attempt, up to half an hour.
 pub(crate) fn back_off(first_seconds: u32, attempt: u32) -> u32 {
     let doublings = attempt.saturating_sub(1).min(16);
     first_seconds.saturating_mul(1 << doublings).min(MAX_WAIT_SECONDS)
-}
-
-/// Whether less than the horizon has passed since the step first failed. False if a time is not readable.
-pub(crate) fn within_horizon(failed: &FailedStep, horizon_seconds: u32) -> bool {
-    let parse = |at| OffsetDateTime::parse(at, &Rfc3339);
-    match (parse(failing_since(failed)), parse(&failed.failed_at)) {
-        (Ok(start), Ok(end)) => (end - start).whole_seconds() < i64::from(horizon_seconds),
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -71,30 +124,66 @@ mod tests {
         serde_json::from_value(serde_json::json!({
             "submissionId": "-kJ-nOos4KQaL3", "step": "TrainModel", "error": {}, "attempt": 1, "redrives": 0,
             "capacityRetries": 0, "spot": true, "failingSince": failing_since, "redrivenAt": redriven_at,
-            "failedAt": failed_at,
+            "startedAt": "2026-01-01T00:00:00Z", "failedAt": failed_at,
         }))
         .unwrap()
     }
 
+    fn is_retried(retry: Retry, failed: &FailedStep, horizon: u32) -> bool {
+        seconds(retry, failed, horizon).is_some()
+    }
+
+    fn seconds(retry: Retry, failed: &FailedStep, horizon: u32) -> Option<u32> {
+        retry.seconds(failed, Horizons { fault_seconds: horizon, wait_seconds: 14 * 24 * 60 * 60 })
+    }
+
+    const FAULT: Retry = Retry::Fault { first: 60 };
+
     #[test]
-    fn nothing_is_retried_past_the_horizon_or_without_a_clock() {
+    fn a_fault_is_retried_until_the_horizon_and_never_without_a_clock() {
         let first = Some("2026-01-01T00:00:00Z");
-        assert!(within_horizon(&failed(first, None, "2026-01-01T00:59:59Z"), 3600));
-        assert!(!within_horizon(&failed(first, None, "2026-01-01T01:00:00Z"), 3600));
-        assert!(!within_horizon(&failed(None, None, "2026-01-01T01:00:00Z"), 0));
-        assert!(within_horizon(&failed(None, None, "2026-01-09T01:00:00Z"), 1));
-        assert!(!within_horizon(&failed(Some(""), None, "2026-01-01T01:00:00Z"), 3600));
-        assert!(!within_horizon(&failed(None, None, ""), 3600));
+        assert!(is_retried(FAULT, &failed(first, None, "2026-01-01T00:59:59Z"), 3600));
+        assert!(!is_retried(FAULT, &failed(first, None, "2026-01-01T01:00:00Z"), 3600));
+        assert!(!is_retried(FAULT, &failed(None, None, "2026-01-01T01:00:00Z"), 0));
+        assert!(is_retried(FAULT, &failed(None, None, "2026-01-09T01:00:00Z"), 1));
+        assert!(!is_retried(FAULT, &failed(Some(""), None, "2026-01-01T01:00:00Z"), 3600));
+        assert!(!is_retried(FAULT, &failed(None, None, ""), 3600));
+        assert!(!is_retried(Retry::Never, &failed(None, None, "2026-01-01T00:00:00Z"), 3600));
+    }
+
+    #[test]
+    fn a_failure_that_the_submission_may_have_caused_is_retried_once() {
+        let once = Retry::Once { after: 60 };
+        let first = failed(None, None, "2026-01-01T00:00:00.123Z");
+        assert_eq!(seconds(once, &first, 3600), Some(60));
+        let since = NextAttempt::after(&first, FailureCode::BuildServiceFault, 0).failing_since;
+        assert_eq!(seconds(once, &failed(Some(&since), None, "2026-01-01T00:00:00.456Z"), 3600), None);
+        assert_eq!(
+            seconds(once, &failed(Some(&since), Some("2026-01-02T00:00:00Z"), "2026-01-02T00:10:00Z"), 0),
+            Some(60)
+        );
+    }
+
+    #[test]
+    fn a_wait_for_machines_lasts_as_long_as_the_execution_may() {
+        let wait = Retry::Wait { first: 300 };
+        let first = Some("2026-01-01T00:10:00Z");
+        assert!(is_retried(wait, &failed(first, None, "2026-01-13T23:59:59Z"), 60), "the horizon ended the wait");
+        assert!(!is_retried(wait, &failed(first, None, "2026-01-14T00:00:00Z"), 60));
+        assert!(is_retried(wait, &failed(first, Some("2026-01-14T00:00:00Z"), "2026-01-26T00:00:00Z"), 60));
+        let short = Horizons { fault_seconds: 0, wait_seconds: 60 };
+        assert!(wait.seconds(&failed(first, None, "2026-01-01T00:10:59Z"), short).is_some());
+        assert!(wait.seconds(&failed(first, None, "2026-01-01T00:11:00Z"), short).is_none());
     }
 
     #[test]
     fn a_redrive_restarts_the_horizon() {
         let before = failed(Some("2026-01-01T00:00:00Z"), Some("2026-01-02T00:00:00.5Z"), "2026-01-02T03:00:00Z");
-        assert!(within_horizon(&before, 60));
+        assert!(is_retried(FAULT, &before, 60));
         let next = NextAttempt::after(&before, FailureCode::Internal, 0);
         assert_eq!(next.failing_since, "2026-01-02T03:00:00Z");
         let after = failed(Some("2026-01-02T03:00:00Z"), Some("2026-01-02T00:00:00.5Z"), "2026-01-02T03:02:00Z");
-        assert!(!within_horizon(&after, 60));
+        assert!(!is_retried(FAULT, &after, 60));
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub struct Settings {
     pub stack_name: String,
     /// `RETRY_HORIZON_SECONDS` (default 21600): a step is retried for this long after its first failure.
     pub retry_horizon_seconds: u32,
+    /// `WAIT_HORIZON_SECONDS` (default 1123200): a step waits for a build or training machine for this long.
+    pub wait_horizon_seconds: u32,
     /// `SPOT_FALLBACK_ATTEMPTS` (default 0): attempts without spot capacity before training changes to on-demand instances; 0
     /// for never.
     pub spot_fallback_attempts: u32,
@@ -21,6 +23,7 @@ impl Settings {
         Ok(Self {
             stack_name: variables.required("STACK_NAME")?,
             retry_horizon_seconds: variables.or_default("RETRY_HORIZON_SECONDS", 6 * 60 * 60)?,
+            wait_horizon_seconds: variables.or_default("WAIT_HORIZON_SECONDS", 13 * 24 * 60 * 60)?,
             spot_fallback_attempts: variables.or_default("SPOT_FALLBACK_ATTEMPTS", 0)?,
             build_project: variables.optional("BUILD_PROJECT")?,
             trains_with_sagemaker: variables.or_default("TRAINS_WITH_SAGEMAKER", true)?,

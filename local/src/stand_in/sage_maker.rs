@@ -120,10 +120,11 @@ impl Worker for SageMaker {
             Err(error) => json!({"TrainingJobName": name, "TrainingJobStatus": "Failed", "SecondaryStatus": "Failed",
                 "FailureReason": format!("InternalServerError: {error:#}")}),
         };
-        if job["TrainingJobStatus"] == "Completed" {
-            Ok(job)
-        } else {
+        // No AWS page says whether the task fails for a stopped job. The state machine has to cope with either.
+        if job["TrainingJobStatus"] == "Failed" {
             Err(TaskFailure { error: "States.TaskFailed", cause: job.to_string() })
+        } else {
+            Ok(job)
         }
     }
 

@@ -3,24 +3,29 @@
 
 use domain::{FailureCode, StepError};
 
-use super::{Classification, unexpected};
+use super::{Classification, service_error, unexpected};
 use crate::job::Build;
+use crate::retry::Retry;
 
 const SERVICE_FAULT: &str = "The image could not be built because the build service failed. The operators have been alerted. You do not need to change the submission or submit it again.";
 
 pub(super) fn classify(error: &StepError) -> Classification {
+    let fault = || Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).reporting(error);
     match error.error.as_str() {
         "CodeBuild.AccountLimitExceededException" => Classification::new(
             FailureCode::QuotaExceeded,
             "The image could not be built because too many other images were being built. The operators have been alerted. You do not need to change the submission or submit it again.",
         )
         .detail(error.cause.clone())
-        .retry_after(120),
+        .retry(Retry::Wait { first: 120 }),
+        "CodeBuild.InvalidInputException" | "CodeBuild.ResourceNotFoundException" => fault(),
+        // Throttling, a failure of the service and a denied call have the same name.
+        "CodeBuild.AWSCodeBuildException" if !service_error::is_temporary(&error.cause) => fault(),
         // An answer without a field that the state machine reads arrives as a QueryEvaluationError.
         name if name.starts_with("CodeBuild.")
             || matches!(name, "States.Timeout" | "States.HeartbeatTimeout" | "States.QueryEvaluationError") =>
         {
-            Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).reporting(error).retry_after(60)
+            fault().retry(Retry::Fault { first: 60 })
         }
         _ => unexpected(error),
     }
@@ -49,8 +54,7 @@ pub(super) fn failed(build: &Build) -> Classification {
             FailureCode::BuildFailed,
             "The image did not build. The last lines of the log show why. Fix the error, check the build with `docker build --platform linux/amd64`, then submit again.",
         ),
-        ("TIMED_OUT", "QUEUED") => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry_after(60),
-        ("TIMED_OUT", _) => {
+        ("TIMED_OUT", "BUILD") => {
             let limit = build.timeout_in_minutes.map(|minutes| format!(" of {minutes} min")).unwrap_or_default();
             Classification::new(
                 FailureCode::BuildTimedOut,
@@ -63,7 +67,11 @@ pub(super) fn failed(build: &Build) -> Classification {
             FailureCode::Aborted,
             "An operator stopped the build. You do not need to change the submission or submit it again. The operators will decide whether to continue.",
         ),
-        _ => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry_after(60),
+        // The image of the submission is at hand in this phase and may have caused it.
+        (_, "POST_BUILD") => {
+            Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry(Retry::Once { after: 60 })
+        }
+        _ => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry(Retry::Fault { first: 60 }),
     };
     classification.detail(messages.join("; "))
 }
@@ -128,7 +136,7 @@ mod tests {
         };
         let classification = classify(&error);
         assert_eq!(classification.code, FailureCode::QuotaExceeded);
-        assert_eq!(classification.retry_after_seconds, Some(120));
+        assert_eq!(classification.retry, Retry::Wait { first: 120 });
     }
 
     #[test]

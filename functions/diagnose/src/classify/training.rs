@@ -3,29 +3,27 @@
 
 use domain::{FailureCode, StepError};
 
-use super::{Classification, unexpected};
+use super::{Classification, service_error, unexpected};
 use crate::job::TrainingJob;
+use crate::retry::Retry;
 
 const SERVICE_FAULT: &str = "The model could not be trained because the training service failed. The operators have been alerted. You do not need to change the submission or submit it again.";
 
 pub(super) fn classify(error: &StepError) -> Classification {
-    // Refused arguments and temporary problems have the same name. The cause contains the HTTP status.
-    let is_temporary = ["Throttling", "Rate exceeded", "Status Code: 5"].iter().any(|sign| error.cause.contains(sign));
     match error.error.as_str() {
         "SageMaker.ResourceLimitExceededException" => Classification::new(
             FailureCode::QuotaExceeded,
             "The model could not be trained because all training machines were in use. The operators have been alerted. You do not need to change the submission or submit it again.",
         )
         .detail(error.cause.clone())
-        .retry_after(300),
-        name if name.starts_with("SageMaker.") && (is_temporary || name != "SageMaker.AmazonSageMakerException") => {
-            service_fault(error).retry_after(60)
-        }
-        // Any other answer to CreateTrainingJob is a refused argument, which a retry does not change.
-        name if name.starts_with("SageMaker.") => service_fault(error),
+        .retry(Retry::Wait { first: 300 }),
+        // Throttling, a failure of the service and a refused argument have the same name.
+        "SageMaker.AmazonSageMakerException" if !service_error::is_temporary(&error.cause) => service_fault(error),
+        "SageMaker.ResourceNotFoundException" | "SageMaker.ResourceInUseException" => service_fault(error),
+        name if name.starts_with("SageMaker.") => service_fault(error).retry(Retry::Fault { first: 60 }),
         // An answer without a field that the state machine reads arrives as a QueryEvaluationError.
         "States.Timeout" | "States.HeartbeatTimeout" | "States.QueryEvaluationError" => {
-            service_fault(error).retry_after(60)
+            service_fault(error).retry(Retry::Fault { first: 60 })
         }
         _ => unexpected(error),
     }
@@ -37,53 +35,84 @@ fn service_fault(error: &StepError) -> Classification {
 
 /// Classifies a training job that failed.
 pub(super) fn failed(job: &TrainingJob) -> Classification {
-    let reason = job.failure_reason.as_str();
     let secondary = job.secondary_status.as_deref().unwrap_or_default();
-    let has = |part: &str| reason.contains(part);
-    let classification = if has("CapacityError") || matches!(secondary, "Interrupted" | "MaxWaitTimeExceeded") {
-        Classification::new(
-            FailureCode::CapacityUnavailable,
-            "No training machine was available. The operators have been alerted. You do not need to change the submission or submit it again.",
-        )
-        .retry_after(300)
-    } else if has("InternalServerError") {
-        Classification::new(FailureCode::TrainingServiceFault, SERVICE_FAULT).retry_after(60)
-    } else if secondary == "MaxRuntimeExceeded" {
-        let seconds = job.stopping_condition.as_ref().and_then(|condition| condition.max_runtime_in_seconds);
-        let limit = seconds.map(|seconds| format!(" of {seconds} s")).unwrap_or_default();
-        Classification::new(
-            FailureCode::TrainingTimedOut,
-            format!(
-                "Training exceeded its time limit{limit} and was stopped. Train for fewer iterations or on fewer rows, or make `train` save the model and exit before the limit, then submit again."
-            ),
-        )
-    } else if has("instance type with more memory")
-        || has("Out of Memory")
-        || has("OutOfMemory")
-        || has("exit code: 137")
-    {
-        Classification::new(
-            FailureCode::TrainingOutOfMemory,
-            "Training needed more memory than the machine has and was stopped. Load the data in parts, or use smaller data types and batches, then submit again.",
-        )
-    } else if job.training_job_status == "Stopped" {
-        Classification::new(
+    let classification = match (job.training_job_status.as_str(), secondary) {
+        (_, "MaxRuntimeExceeded") => timed_out(job),
+        (_, "MaxWaitTimeExceeded" | "Interrupted") => no_capacity(),
+        ("Stopped", _) => Classification::new(
             FailureCode::Aborted,
             "An operator stopped the training. You do not need to change the submission or submit it again. The operators will decide whether to continue.",
-        )
-    } else if has("CannotStartContainerError")
-        || has("exec format error")
-        || has("exit code: 127")
-        || has("exit code: 126")
-    {
-        unusable()
-    } else {
+        ),
+        _ => by_reason(&job.failure_reason),
+    };
+    classification.detail(job.failure_reason.as_str())
+}
+
+/// Only `AlgorithmError` is followed by words of the program: its failure file, then its exit status. All other words are the
+/// service's. It also blames the client for roles, keys, data and images, which are not the participant's.
+fn by_reason(reason: &str) -> Classification {
+    if let Some(program) = reason.strip_prefix("AlgorithmError:") {
+        return of_program(program.trim());
+    }
+    let begins = |start: &str| reason.starts_with(start);
+    if begins("CapacityError:") {
+        no_capacity()
+    } else if begins("InternalServerError:") {
+        Classification::new(FailureCode::TrainingServiceFault, SERVICE_FAULT).retry(Retry::Fault { first: 60 })
+    } else if begins("ClientError: Please use an instance type with more memory") {
+        out_of_memory()
+    } else if begins("ClientError: Artifact upload failed:Insufficient disk space") {
         Classification::new(
             FailureCode::TrainingFailed,
-            "The training program ended with an error. The last lines of the log show why. Fix the error, test the program on your own machine, then submit again.",
+            "Training filled the disk of the machine, so the model could not be stored. Write less to /opt/ml, then submit again.",
         )
-    };
-    classification.detail(reason)
+    } else if begins("ClientError: Artifact upload failed:API error (400): OCI runtime create failed") {
+        unusable()
+    } else {
+        Classification::new(FailureCode::TrainingServiceFault, SERVICE_FAULT)
+    }
+}
+
+/// Classifies the failure of the program `train`.
+fn of_program(text: &str) -> Classification {
+    // The service adds the exit status, so it is the last one in the text.
+    let lower = text.to_ascii_lowercase();
+    let status = lower.rsplit_once("exit code:").map(|(_, status)| status.trim());
+    match status {
+        Some("137") => out_of_memory(),
+        Some("126" | "127") => unusable(),
+        _ if text.starts_with("CannotStartContainerError") => unusable(),
+        _ => Classification::new(
+            FailureCode::TrainingFailed,
+            "The training program ended with an error. The last lines of the log show why. Fix the error, test the program on your own machine, then submit again.",
+        ),
+    }
+}
+
+fn no_capacity() -> Classification {
+    Classification::new(
+        FailureCode::CapacityUnavailable,
+        "No training machine was available. The operators have been alerted. You do not need to change the submission or submit it again.",
+    )
+    .retry(Retry::Wait { first: 300 })
+}
+
+fn timed_out(job: &TrainingJob) -> Classification {
+    let seconds = job.stopping_condition.as_ref().and_then(|condition| condition.max_runtime_in_seconds);
+    let limit = seconds.map(|seconds| format!(" of {seconds} s")).unwrap_or_default();
+    Classification::new(
+        FailureCode::TrainingTimedOut,
+        format!(
+            "Training exceeded its time limit{limit} and was stopped. Train for fewer iterations or on fewer rows, or make `train` save the model and exit before the limit, then submit again."
+        ),
+    )
+}
+
+fn out_of_memory() -> Classification {
+    Classification::new(
+        FailureCode::TrainingOutOfMemory,
+        "Training needed more memory than the machine has and was stopped. Load the data in parts, or use smaller data types and batches, then submit again.",
+    )
 }
 
 pub(super) fn unusable() -> Classification {
@@ -150,7 +179,7 @@ mod tests {
             let job = Job::in_cause(Step::TrainModel, &error);
             let classification = classify_step(Step::TrainModel, &error, job.as_ref());
             assert_eq!(classification.code, code, "{reason} {secondary}");
-            assert_eq!(classification.retry_after_seconds.is_some(), is_retried, "{reason} {secondary}");
+            assert_eq!(classification.retry != Retry::Never, is_retried, "{reason} {secondary}");
         }
     }
 
@@ -186,8 +215,7 @@ mod tests {
         let refused = |cause: &str| {
             classify(&StepError { error: "SageMaker.AmazonSageMakerException".to_owned(), cause: cause.to_owned() })
         };
-        assert_eq!(refused("ThrottlingException: Rate exceeded").retry_after_seconds, Some(60));
-        assert_eq!(refused("(Status Code: 503; Error Code: ServiceUnavailable)").retry_after_seconds, Some(60));
-        assert_eq!(refused("ValidationException: 1 validation error").retry_after_seconds, None);
+        assert_eq!(refused("ThrottlingException: Rate exceeded").retry, Retry::Fault { first: 60 });
+        assert_eq!(refused("ValidationException: 1 validation error").retry, Retry::Never);
     }
 }

@@ -66,7 +66,7 @@ async fn answer(event: Value, calls: Vec<ReplayEvent>, more: &[(&str, &str)]) ->
 fn failed(step: &str, error: &str, cause: &str) -> Value {
     json!({"action": "diagnose", "submissionId": ID, "step": step, "error": {"Error": error, "Cause": cause}, "attempt": 2,
         "redrives": 1, "capacityRetries": 0, "spot": true, "failingSince": null, "redrivenAt": null,
-        "failedAt": "2026-01-01T00:00:00Z"})
+        "startedAt": "2026-01-01T00:00:00Z", "failedAt": "2026-01-01T00:00:00Z"})
 }
 
 async fn diagnosed(event: Value, calls: Vec<ReplayEvent>) -> DiagnosisAnswer {
@@ -257,11 +257,33 @@ async fn an_event_fails_if_a_job_could_not_be_stopped() {
     assert_eq!(cause, "SageMaker ListTrainingJobs failed with ThrottlingException: as tested");
 }
 
+const EXECUTION: &str = "arn:aws:states:us-east-1:123456789012:execution:mm-processing:d01c8c8b";
+
+/// An execution that failed and may have been redriven; see
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html>.
+fn execution_described(status: u16, answer: &Value) -> ReplayEvent {
+    call("AWSStepFunctions.DescribeExecution", &json!({"executionArn": EXECUTION}), status, answer)
+}
+
+fn raise(detail: Option<&str>) -> Value {
+    json!({"action": "raise", "submissionId": ID, "execution": EXECUTION, "reportedAtRedrive": 1,
+        "diagnosis": {"code": "QuotaExceeded", "fault": "platform", "message": "full", "detail": detail,
+            "next": {"ignored": 1}}})
+}
+
 #[tokio::test]
 async fn a_diagnosis_is_raised_with_its_code() {
-    let event = json!({"action": "raise", "submissionId": ID,
-        "diagnosis": {"code": "QuotaExceeded", "fault": "platform", "message": "full", "next": {"ignored": 1}}});
-    let error = answer(event, Vec::new(), &[]).await.unwrap_err();
-    assert_eq!((error.code(), error.to_string().as_str()), (FailureCode::QuotaExceeded, "full"));
-    assert_eq!(answer(json!({"action": "resume"}), Vec::new(), &[]).await.unwrap(), Answer::Nothing {});
+    for (detail, raised) in [(None, "full"), (Some("limit is 1"), "limit is 1")] {
+        let calls = vec![execution_described(200, &json!({"executionArn": EXECUTION, "redriveCount": 1}))];
+        let error = answer(raise(detail), calls, &[]).await.unwrap_err();
+        assert_eq!((error.code(), error.to_string().as_str()), (FailureCode::QuotaExceeded, raised));
+    }
+}
+
+#[tokio::test]
+async fn an_execution_continues_if_it_was_redriven_since_its_report() {
+    let calls = vec![execution_described(200, &json!({"executionArn": EXECUTION, "redriveCount": 2}))];
+    assert_eq!(answer(raise(None), calls, &[]).await.unwrap(), Answer::Nothing {});
+    let calls = vec![execution_described(400, &refusal("AccessDeniedException"))];
+    assert_eq!(answer(raise(None), calls, &[]).await.unwrap_err().code(), FailureCode::QuotaExceeded);
 }
