@@ -30,7 +30,8 @@ functions=(intake fetch diagnose report score submit)
 unset CARGO_BUILD_TARGET "${!CARGO_PROFILE_RELEASE_@}"
 for function in "${functions[@]}"; do
   say "building $function as it is deployed (the first takes minutes)"
-  run cargo lambda build --quiet --release --bin "$function" >&2
+  # As `sam build` does: with the features of this function only.
+  run cargo lambda build --quiet --release --package "$function" >&2
   # A copy: local builds write to the same place.
   mkdir "$work/$function"
   cp "target/lambda/$function/bootstrap" "$work/$function/"

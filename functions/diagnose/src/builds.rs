@@ -9,8 +9,11 @@ use time::OffsetDateTime;
 
 use crate::job::{Build, Logs, Phase, PhaseContext};
 
-/// Limit for the pages of builds that are read, newest first, with 100 builds each.
-const PAGES: usize = 5;
+/// Limit for the pages of builds that are read, newest first, with 100 builds each: more than run at once.
+const PAGES: usize = 50;
+/// No build is older and still runs: it may wait for 8 and run for 36 hours. See
+/// <https://docs.aws.amazon.com/codebuild/latest/APIReference/API_StartBuild.html>.
+const OLDEST_SECONDS: i64 = 44 * 60 * 60;
 
 /// The builds of one project.
 #[derive(Debug, Clone)]
@@ -30,16 +33,10 @@ impl Builds {
 
     /// The submission's newest build.
     pub(crate) async fn newest(&self, submission: &AwsSafeId) -> Result<Option<Build>, CallFailed> {
-        let mut next = None;
-        for _ in 0..PAGES {
-            let (ids, token) = self.page(next).await?;
-            let builds = self.get(ids).await?;
+        let mut pages = Pages::default();
+        while let Some(builds) = self.next(&mut pages).await? {
             if let Some(build) = builds.iter().find(|build| is_of(build, submission)) {
                 return Ok(Some(build.into()));
-            }
-            next = token;
-            if next.is_none() {
-                break;
             }
         }
         Ok(None)
@@ -48,13 +45,11 @@ impl Builds {
     /// Stops the submission's running builds that started up to `before`. Returns their ids.
     pub(crate) async fn stop(&self, submission: &AwsSafeId, before: OffsetDateTime) -> Result<Vec<String>, CallFailed> {
         let mut stopped = Vec::new();
-        let mut next = None;
-        for _ in 0..PAGES {
-            let (ids, token) = self.page(next).await?;
-            for build in self.get(ids).await? {
-                let started = build.start_time().map_or(i64::MIN, aws_sdk_codebuild::primitives::DateTime::secs);
+        let mut pages = Pages::default();
+        while let Some(builds) = self.next(&mut pages).await? {
+            for build in builds {
                 let is_running = build.build_status() == Some(&types::StatusType::InProgress);
-                if let Some(id) = build.id().filter(|_| is_running && started <= before.unix_timestamp())
+                if let Some(id) = build.id().filter(|_| is_running && started(&build) <= before.unix_timestamp())
                     && is_of(&build, submission)
                 {
                     // Stopping a build that has just ended is not an error.
@@ -62,23 +57,28 @@ impl Builds {
                     stopped.push(id.to_owned());
                 }
             }
-            next = token;
-            if next.is_none() {
-                break;
-            }
         }
         Ok(stopped)
     }
 
-    async fn page(&self, next: Option<String>) -> Result<(Vec<String>, Option<String>), CallFailed> {
+    /// The next page of builds; absent once builds are so old that none of them runs.
+    async fn next(&self, pages: &mut Pages) -> Result<Option<Vec<types::Build>>, CallFailed> {
+        if pages.have_ended || pages.read == PAGES {
+            return Ok(None);
+        }
         let call = self
             .client
             .list_builds_for_project()
             .project_name(&self.project)
             .sort_order(types::SortOrderType::Descending)
-            .set_next_token(next);
+            .set_next_token(pages.token.take());
         let page = call.send().await.map_err(|error| failed("ListBuildsForProject", &error))?;
-        Ok((page.ids.unwrap_or_default(), page.next_token))
+        let builds = self.get(page.ids.unwrap_or_default()).await?;
+        let oldest = OffsetDateTime::now_utc().unix_timestamp() - OLDEST_SECONDS;
+        pages.read += 1;
+        pages.have_ended = page.next_token.is_none() || builds.last().is_some_and(|build| started(build) < oldest);
+        pages.token = page.next_token;
+        Ok(Some(builds))
     }
 
     /// The builds with these ids, in the same order.
@@ -92,6 +92,19 @@ impl Builds {
         builds.sort_by_key(|build| ids.iter().position(|id| Some(id.as_str()) == build.id()));
         Ok(builds)
     }
+}
+
+/// How far the builds of the project have been read, newest first.
+#[derive(Debug, Default)]
+struct Pages {
+    read: usize,
+    token: Option<String>,
+    have_ended: bool,
+}
+
+/// When a build started, in seconds since 1970.
+fn started(build: &types::Build) -> i64 {
+    build.start_time().map_or(i64::MIN, aws_sdk_codebuild::primitives::DateTime::secs)
 }
 
 fn failed<E>(operation: &'static str, error: &SdkError<E>) -> CallFailed

@@ -55,19 +55,22 @@ impl TrainingJobs {
         submission: &AwsSafeId,
         before: OffsetDateTime,
     ) -> Result<Vec<String>, CallFailed> {
-        let page = self
+        // The id of another submission may contain this one's, so there may be more than one page.
+        let mut pages = self
             .client
             .list_training_jobs()
             .name_contains(submission.as_str())
             .status_equals(TrainingJobStatus::InProgress)
             .creation_time_before(DateTime::from_secs(before.unix_timestamp() + 1))
-            .send()
-            .await
-            .map_err(|error| failed("ListTrainingJobs", &error))?;
+            .into_paginator()
+            .send();
         let mut stopped = Vec::new();
-        for name in page.training_job_summaries().iter().filter_map(|job| job.training_job_name()) {
-            if is_of(name, submission) && self.stop(name).await? {
-                stopped.push(name.to_owned());
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed("ListTrainingJobs", &error))?;
+            for name in page.training_job_summaries().iter().filter_map(|job| job.training_job_name()) {
+                if is_of(name, submission) && self.stop(name).await? {
+                    stopped.push(name.to_owned());
+                }
             }
         }
         Ok(stopped)

@@ -40,6 +40,7 @@ use runtime::CallFailed;
 use runtime::metrics::{Metrics, Unit};
 pub use settings::Settings;
 use start::Started;
+use time::OffsetDateTime;
 
 /// What the function works with.
 #[derive(Debug)]
@@ -135,7 +136,7 @@ struct Work<'a> {
 fn sort<'a>(event: &'a Event, deps: &Deps, counts: &mut Counts<'a>) -> Result<Work<'a>, IntakeError> {
     let mut work = Work::default();
     let mut known = HashMap::new();
-    let mut not_for_us = NotForUsLog::default();
+    let mut not_for_us = NotForUsLog::at(OffsetDateTime::now_utc());
     for (partition_name, records) in event.records.as_ref().ok_or(IntakeError::EventInvalid)? {
         counts.records += records.len();
         for record in records {

@@ -3,17 +3,24 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::decide::NotForUs;
 use crate::position::Position;
 
 /// The log lines of a batch's records that are not for us, in the JSON form of all other lines. They are written at once:
 /// nearly every record of a batch is one of these, and a call of the logger for each takes longer than deciding about it.
-#[derive(Debug, Default)]
-pub(crate) struct NotForUsLog(Vec<u8>);
+#[derive(Debug)]
+pub(crate) struct NotForUsLog {
+    /// The time of every line, RFC 3339.
+    timestamp: String,
+    lines: Vec<u8>,
+}
 
 #[derive(Serialize)]
 struct Line<'a> {
+    timestamp: &'a str,
     level: &'static str,
     fields: Fields<'a>,
 }
@@ -31,19 +38,25 @@ struct Fields<'a> {
 }
 
 impl NotForUsLog {
+    /// Without lines yet.
+    pub(crate) fn at(time: OffsetDateTime) -> Self {
+        let timestamp = time.format(&Rfc3339).expect("invariant: years up to 9999 have this form");
+        Self { timestamp, lines: Vec::new() }
+    }
+
     pub(crate) fn push(&mut self, position: Position<'_>, reason: NotForUs) {
         let Position { topic, partition, offset, .. } = position;
         let fields = Fields { message: "not for us", topic, partition, offset, outcome: "NotForUs", reason };
-        serde_json::to_writer(&mut self.0, &Line { level: "INFO", fields })
+        serde_json::to_writer(&mut self.lines, &Line { timestamp: &self.timestamp, level: "INFO", fields })
             .expect("invariant: writing texts and numbers to memory does not fail");
-        self.0.push(b'\n');
+        self.lines.push(b'\n');
     }
 
     /// Writes the lines if the log's level includes INFO.
     pub(crate) fn write(&self) {
         if tracing::enabled!(tracing::Level::INFO) {
             // A failure to log has nowhere to go.
-            let _ = io::stdout().write_all(&self.0);
+            let _ = io::stdout().write_all(&self.lines);
         }
     }
 }
@@ -54,17 +67,17 @@ mod tests {
 
     #[test]
     fn a_line_names_the_position_and_the_reason() {
-        let mut lines = NotForUsLog::default();
+        let mut lines = NotForUsLog::at(OffsetDateTime::UNIX_EPOCH);
         let position = Position::of("t-1", Some(7));
         lines.push(position, NotForUs::OtherType);
         lines.push(Position { partition: None, offset: None, ..position }, NotForUs::Tombstone);
         assert_eq!(
-            String::from_utf8(lines.0).unwrap(),
+            String::from_utf8(lines.lines).unwrap(),
             concat!(
-                r#"{"level":"INFO","fields":{"message":"not for us","topic":"t","partition":1,"offset":7,"#,
+                r#"{"timestamp":"1970-01-01T00:00:00Z","level":"INFO","fields":{"message":"not for us","topic":"t","partition":1,"offset":7,"#,
                 r#""outcome":"NotForUs","reason":"OtherType"}}"#,
                 "\n",
-                r#"{"level":"INFO","fields":{"message":"not for us","topic":"t","outcome":"NotForUs","reason":"Tombstone"}}"#,
+                r#"{"timestamp":"1970-01-01T00:00:00Z","level":"INFO","fields":{"message":"not for us","topic":"t","outcome":"NotForUs","reason":"Tombstone"}}"#,
                 "\n",
             )
         );

@@ -11,6 +11,7 @@
 pub mod aws;
 mod call;
 pub mod failure;
+mod logging;
 pub mod metrics;
 pub mod settings;
 mod start;

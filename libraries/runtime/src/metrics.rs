@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The namespace of every metric of this product.
 pub const NAMESPACE: &str = "MarathonMatch";
@@ -70,6 +71,9 @@ impl Metrics {
         let metrics: Vec<Value> =
             self.values.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit.as_str()})).collect();
         let mut line = self.properties.clone();
+        let timestamp = at.format(&Rfc3339).expect("invariant: years up to 9999 have this form");
+        line.insert("level".to_owned(), json!("INFO"));
+        line.insert("timestamp".to_owned(), json!(timestamp));
         line.insert(
             "_aws".to_owned(),
             json!({
@@ -108,6 +112,7 @@ mod tests {
                     "Dimensions": [["Stack"], ["Stack", "Code"]],
                     "Metrics": [{"Name": "Outcome", "Unit": "Count"}, {"Name": "Duration", "Unit": "Seconds"}],
                 }]},
+                "level": "INFO", "timestamp": "1970-01-01T00:00:01Z",
                 "Stack": "mm", "Code": "BuildFailed", "Outcome": 1.0, "Duration": 2.5, "submissionId": "-kJ-nOos4KQaL3",
             })
         );

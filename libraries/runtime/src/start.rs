@@ -10,13 +10,11 @@ use serde_json::Value;
 use tracing::Instrument;
 
 use crate::failure::{self, Raised};
+use crate::logging;
 
-/// Sets up logging and runs the function. Logs why it cannot start or has to stop.
-///
-/// The log's level and format follow Lambda's own settings (`AWS_LAMBDA_LOG_LEVEL`, `AWS_LAMBDA_LOG_FORMAT`); see
-/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html>.
+/// Starts the log and runs the function. Logs why it cannot start or has to stop.
 pub async fn run(function: impl Future<Output = Result<(), lambda_runtime::Error>>) -> ExitCode {
-    lambda_runtime::tracing::init_default_subscriber();
+    logging::start();
     match function.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

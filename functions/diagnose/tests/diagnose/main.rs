@@ -109,6 +109,26 @@ async fn a_build_is_looked_up_if_the_cause_is_a_sentence() {
 }
 
 #[tokio::test]
+async fn builds_are_read_until_none_of_them_can_run() {
+    let page = |token: Option<&str>, ids: &[&str], next: Option<&str>| {
+        let mut parameters = json!({"projectName": "mm-build", "sortOrder": "DESCENDING"});
+        token.inspect(|token| parameters["nextToken"] = json!(token));
+        let answer = json!({"ids": ids, "nextToken": next});
+        call("CodeBuild_20161006.ListBuildsForProject", &parameters, 200, &answer)
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let of = |id: &str, submission: &str, age: f64| json!([build(id, submission, "SUCCEEDED", now - age)]);
+    let calls = vec![
+        page(None, &["mm-build:9"], Some("2")),
+        builds_read(&["mm-build:9"], &of("mm-build:9", "x", 60.0)),
+        page(Some("2"), &["mm-build:8"], Some("3")),
+        builds_read(&["mm-build:8"], &of("mm-build:8", "y", 45.0 * 3600.0)),
+    ];
+    let answer = diagnosed(failed("BuildImage", "States.TaskFailed", "The build failed."), calls).await;
+    assert_eq!(answer.diagnosis.code, FailureCode::Internal);
+}
+
+#[tokio::test]
 async fn an_orphaned_build_is_stopped_and_no_other() {
     let list = ["mm-build:1", "mm-build:2", "mm-build:3"];
     let builds = json!([

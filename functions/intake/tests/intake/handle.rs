@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use intake::clients::Clients;
 use intake::{Deps, Event, IntakeError, Response, Settings, handle};
-use lambda_runtime::tracing::subscriber;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde_json::{Value, json};
 use testing::aws::{ReplayEvent, StaticReplayClient, assert_calls_match, call, put, refusal, replaying};
@@ -332,8 +331,8 @@ impl Write for Log {
 async fn each_record_for_us_has_one_log_line_without_its_value() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = subscriber::fmt().json().without_time().with_writer(move || writer.clone()).finish();
-    let guard = subscriber::util::SubscriberInitExt::set_default(subscriber);
+    let subscriber = tracing_subscriber::fmt().json().without_time().with_writer(move || writer.clone()).finish();
+    let guard = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
 
     let starts = [uuid_call(200, &started()), uuid_call(200, &started())];
     let puts = odd_documents().into_iter().map(|(name, document)| put_call(name, &document, 200));
