@@ -20,9 +20,12 @@ mod retry;
 pub mod settings;
 mod training_jobs;
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
 pub use classify::{Classification, classify};
 
+use domain::Fault;
 use domain::console::{Console, LogName};
 use domain::execution::Execution;
 use domain::outcome::{Diagnosis, Links};
@@ -35,6 +38,7 @@ pub use retry::{NextAttempt, Retry};
 use runtime::metrics::{Metrics, Unit};
 use runtime::{CallFailed, Raised};
 use settings::Settings;
+use tokio::time::sleep;
 
 /// Characters kept of what a failed service or program reported.
 const DETAIL_CHARACTERS: usize = 1024;
@@ -47,6 +51,7 @@ pub struct Deps {
     spot_fallback_attempts: u32,
     console: Console,
     logs: aws_sdk_cloudwatchlogs::Client,
+    log_delay: Duration,
     jobs: Jobs,
     executions: aws_sdk_sfn::Client,
 }
@@ -58,6 +63,7 @@ impl Deps {
         Self {
             console: Console::of_region(runtime::aws::region(aws)),
             logs: aws_sdk_cloudwatchlogs::Client::new(aws),
+            log_delay: Duration::from_secs(settings.log_delay_seconds.into()),
             jobs: Jobs::new(&settings, aws),
             executions: aws_sdk_sfn::Client::new(aws),
             stack_name: settings.stack_name,
@@ -123,13 +129,12 @@ async fn diagnose(failed: &FailedStep, deps: &Deps) -> DiagnosisAnswer {
     let job = deps.jobs.examine(failed).await;
     let classification = classify(failed.step, &failed.error, job.as_ref());
     let stream = job.as_ref().and_then(Job::log);
-    let events = match &stream {
-        Some(stream) => logs::last_events(&deps.logs, stream).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, ?stream, "could not read the step's log");
-            Vec::new()
-        }),
-        None => Vec::new(),
-    };
+    let mut events = last_events(stream.as_ref(), deps).await;
+    if events.is_empty() && stream.is_some() && classification.code.fault() == Fault::Participant {
+        // The log explains the fault. CloudWatch Logs shows it some seconds after the end of the job.
+        sleep(deps.log_delay).await;
+        events = last_events(stream.as_ref(), deps).await;
+    }
     let classification = classification.refined_by(logs::lines(&events));
     let code = classification.code;
     let retry_after_seconds = classification.retry.seconds(failed, deps.horizons);
@@ -160,6 +165,15 @@ async fn diagnose(failed: &FailedStep, deps: &Deps) -> DiagnosisAnswer {
         retry_after_seconds,
     };
     DiagnosisAnswer { diagnosis, next }
+}
+
+/// The end of the step's log; empty if there is none or it cannot be read.
+async fn last_events(stream: Option<&LogStream>, deps: &Deps) -> Vec<String> {
+    let Some(stream) = stream else { return Vec::new() };
+    logs::last_events(&deps.logs, stream).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, ?stream, "could not read the step's log");
+        Vec::new()
+    })
 }
 
 fn links(console: &Console, job: Option<&Job>, stream: Option<&LogStream>) -> Links {

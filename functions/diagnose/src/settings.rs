@@ -12,6 +12,8 @@ pub struct Settings {
     /// `SPOT_FALLBACK_ATTEMPTS` (default 0): attempts without spot capacity before training changes to on-demand instances; 0
     /// for never.
     pub spot_fallback_attempts: u32,
+    /// `LOG_DELAY_SECONDS` (default 5): an empty log is read again after this time.
+    pub log_delay_seconds: u32,
     /// `BUILD_PROJECT`: the CodeBuild project; absent where something else builds.
     pub build_project: Option<String>,
     /// `TRAINS_WITH_SAGEMAKER` (default true): false where something else trains.
@@ -25,6 +27,7 @@ impl Settings {
             retry_horizon_seconds: variables.or_default("RETRY_HORIZON_SECONDS", 6 * 60 * 60)?,
             wait_horizon_seconds: variables.or_default("WAIT_HORIZON_SECONDS", 13 * 24 * 60 * 60)?,
             spot_fallback_attempts: variables.or_default("SPOT_FALLBACK_ATTEMPTS", 0)?,
+            log_delay_seconds: variables.or_default("LOG_DELAY_SECONDS", 5)?,
             build_project: variables.optional("BUILD_PROJECT")?,
             trains_with_sagemaker: variables.or_default("TRAINS_WITH_SAGEMAKER", true)?,
         })

@@ -55,7 +55,7 @@ fn job_stopped(name: &str, status: u16, answer: &Value) -> ReplayEvent {
 
 async fn answer(event: Value, calls: Vec<ReplayEvent>, more: &[(&str, &str)]) -> Result<Answer, DiagnoseError> {
     let http = StaticReplayClient::new(calls);
-    let settings = [("STACK_NAME", "mm"), ("BUILD_PROJECT", "mm-build")];
+    let settings = [("STACK_NAME", "mm"), ("BUILD_PROJECT", "mm-build"), ("LOG_DELAY_SECONDS", "0")];
     let settings = Settings::read(&settings.iter().chain(more).copied().collect()).unwrap();
     let request: Request = serde_json::from_value(event).unwrap();
     let answer = handle(request, &Deps::new(settings, &replaying(&http))).await;
@@ -89,6 +89,15 @@ async fn a_failed_build_names_the_dockerfile_step_and_links_to_its_log() {
     assert_eq!(diagnosis.log_tail[1], "make: token=[redacted]");
     assert!(diagnosis.links.build.unwrap().contains("/123456789012/projects/mm-build/build/mm-build%3A0aa1b2c3/"));
     assert!(diagnosis.links.log.unwrap().ends_with("/log-events/0aa1b2c3"));
+}
+
+#[tokio::test]
+async fn an_empty_log_is_read_again() {
+    let log = |lines| log_read("/aws/codebuild/mm-build", "0aa1b2c3", lines);
+    let cause = include_str!("../fixtures/build-cause-failed.json");
+    let calls = vec![log(&[]), log(&["make: *** [all] Error 2"])];
+    let answer = diagnosed(failed("BuildImage", "States.TaskFailed", cause), calls).await;
+    assert_eq!(answer.diagnosis.log_tail, ["make: *** [all] Error 2"]);
 }
 
 #[tokio::test]
