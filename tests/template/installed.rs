@@ -1,4 +1,4 @@
-//! What the installed tools know: the schemas of CloudFormation, the instance types of SageMaker, and JSONata.
+//! What the installed tools know: the schemas of CloudFormation, the instance types of SageMaker, and `JSONata`.
 
 use std::collections::BTreeSet;
 use std::io::Write;

@@ -331,11 +331,11 @@ fn an_alarm_watches_every_end_of_every_state_machine_but_success() {
         |kind: &'static str| template.resources().iter().filter(move |(_, resource)| resource["Type"] == kind);
     for (machine, _) in of_type("AWS::Serverless::StateMachine") {
         for metric in ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"] {
-            let watches = |alarm: &Value| {
+            let is_of_machine = |alarm: &Value| {
                 let dimension = json!([{ "Name": "StateMachineArn", "Value": { "Ref": machine } }]);
                 alarm["MetricName"] == metric && alarm["Dimensions"] == dimension
             };
-            let watched = of_type("AWS::CloudWatch::Alarm").any(|(_, alarm)| watches(&alarm["Properties"]));
+            let watched = of_type("AWS::CloudWatch::Alarm").any(|(_, alarm)| is_of_machine(&alarm["Properties"]));
             assert!(watched, "no alarm watches {metric} of {machine}");
         }
     }

@@ -91,7 +91,7 @@ impl Template {
 /// resource that the test is about.
 fn with_late_policy(of_machine: &str, of_mapping: &str, of_function: &str) -> Vec<String> {
     let template = format!(
-        r#"
+        r"
 Resources:
   Role: {{ Type: AWS::IAM::Role, Properties: {{ Policies: [] }} }}
   Late: {{ Type: AWS::IAM::Policy, Properties: {{ Roles: [!Ref Role] }} }}
@@ -107,7 +107,7 @@ Resources:
     Type: AWS::Lambda::EventSourceMapping
     {of_mapping}
     Properties: {{ FunctionName: !Ref Function }}
-"#
+"
     );
     Template::parse(&template).too_early()
 }
