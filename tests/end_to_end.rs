@@ -773,12 +773,12 @@ async fn up_uses_the_given_broker_and_stops_everything_it_started(stack: &Stack)
 async fn every_event_source_is_created_by_its_parameter(stack: &Stack) -> Result<()> {
     let root = std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
     let cluster = "arn:aws:kafka:us-east-1:123456789012:cluster/bus/01234567-89ab-cdef-0123-456789abcdef-1";
-    let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:kafka-client";
+    let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:kafka-client-AbCdEf";
     let common = [
         "SubmissionApiUrl=https://api.example.org/v5",
         "Auth0Url=https://auth.example.org/oauth/token",
         "Auth0Audience=audience",
-        "Auth0SecretArn=arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0",
+        "Auth0SecretArn=arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0-AbCdEf",
         "InputS3Bucket=input-bucket",
         "OutputS3Bucket=output-bucket",
     ];

@@ -216,6 +216,10 @@ mod tests {
             "KafkaUrl=one.example.org:9093,two.example.org:9093",
             "SubmissionApiUrl=https://api.example.org/v5?a=b",
             "KafkaUrl=",
+            "KafkaConsumerGroup=",
+            "InputFolderPrefix=training/2026/",
+            "InstanceType=ml.p6-b200.48xlarge",
+            "Auth0SecretArn=arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0-AbCdEf",
         ] {
             parameters.check(&[assignment.to_owned()]).unwrap();
         }
@@ -240,6 +244,14 @@ mod tests {
             "Auth0Audience=",
             "SubmissionApiUrl=https://api.example.org/v5/",
             "InputS3Bucket=Not_A_Bucket",
+            "InputFolderPrefix=training",
+            "InputFolderPrefix=it's/",
+            "InputFolderPrefix=*/",
+            "Auth0SecretArn=arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0",
+            "KafkaStartingPosition=LATEST",
+            "KafkaConsumerGroup=*",
+            "LogLevel=WARN",
+            "LogLevel=TRACE",
         ]
         .map(refused);
         insta::assert_snapshot!(refusals.join("\n"));

@@ -35,9 +35,11 @@ const PLACEHOLDERS: [(&str, &str); 13] = [
     ("YOU@EXAMPLE.ORG", "you@example.org"),
 ];
 /// Placeholders that only the running stack knows, and commands that tell them.
-const ASKED: [(&str, &str); 7] = [
+const ASKED: [(&str, &str); 9] = [
     ("STAGING_BUCKET", "StagingBucketName"),
     ("SCORING_BUCKET", "ScoringBucketName"),
+    ("SUBMISSIONS_TABLE", "SubmissionsTableName"),
+    ("API_KEYS_SECRET_ARN", "ApiKeysSecretArn"),
     ("STATE_MACHINE_ARN", "StateMachineArn"),
     ("DEAD_LETTERS_URL", "DeadLettersUrl"),
     ("ENDPOINT", ""),
