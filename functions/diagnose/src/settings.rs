@@ -10,10 +10,8 @@ pub struct Settings {
     /// `SPOT_FALLBACK_ATTEMPTS` (default 0): attempts without spot capacity before training changes to on-demand instances; 0
     /// for never.
     pub spot_fallback_attempts: u32,
-    /// `BUILD_PROJECT`: the CodeBuild project; absent where something else builds.
-    pub build_project: Option<String>,
-    /// `TRAINS_WITH_SAGEMAKER` (default true): false where something else trains.
-    pub trains_with_sagemaker: bool,
+    /// `BUILD_PROJECT`: the CodeBuild project.
+    pub build_project: String,
 }
 
 impl Settings {
@@ -22,8 +20,7 @@ impl Settings {
             stack_name: variables.required("STACK_NAME")?,
             retry_horizon_seconds: variables.or_default("RETRY_HORIZON_SECONDS", 6 * 60 * 60)?,
             spot_fallback_attempts: variables.or_default("SPOT_FALLBACK_ATTEMPTS", 0)?,
-            build_project: variables.optional("BUILD_PROJECT")?,
-            trains_with_sagemaker: variables.or_default("TRAINS_WITH_SAGEMAKER", true)?,
+            build_project: variables.required("BUILD_PROJECT")?,
         })
     }
 }
