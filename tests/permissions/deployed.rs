@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use local::clients::Clients;
-use local::deploy::{INPUT_BUCKET, STACK};
+use local::deploy::{INPUT_BUCKET, OUTPUT_BUCKET, STACK};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -35,7 +35,8 @@ pub(crate) struct Deployed {
 }
 
 impl Deployed {
-    /// Reads what CloudFormation, IAM, Lambda, Step Functions and S3 say about the stack. `key` encrypts its buckets.
+    /// Reads what CloudFormation, IAM, Lambda, Step Functions and S3 say about the stack. `key` encrypts its buckets and
+    /// those of models and training data.
     pub(crate) async fn read(clients: &Clients, set: &str, stack: &str, key: Option<&str>) -> Result<Self> {
         let emulator = Emulator(&clients.endpoint);
         let listed =
@@ -104,7 +105,9 @@ impl Deployed {
                 "{encrypted} of {} buckets use KmsKeyArn",
                 bucket_policies.len()
             );
-            bucket_keys.extend(bucket_policies.keys().map(|bucket| (bucket.clone(), key.to_owned())));
+            // Models are encrypted with the key too, and the buckets of models and training data may be by default.
+            let others = [INPUT_BUCKET, OUTPUT_BUCKET].map(str::to_owned);
+            bucket_keys.extend(bucket_policies.keys().cloned().chain(others).map(|bucket| (bucket, key.to_owned())));
         }
         let ids = resources.into_iter().map(|(logical, (_, id))| (logical, id)).collect();
         let (set, stack) = (set.to_owned(), stack.to_owned());

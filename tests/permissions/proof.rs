@@ -15,6 +15,8 @@ use crate::table::{self, Service, Table, filled};
 
 /// The tag that names the stack of a resource.
 const STACK_TAG: &str = "marathon-match:stack";
+/// The key of secrets that are not the stack's: a customer's, which asks for most.
+const CUSTOMERS_KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/89abcdef-0123-4567-89ab-cdef01234567";
 
 #[derive(Debug, Serialize)]
 struct Request {
@@ -182,6 +184,13 @@ fn complete(call: &mut Call, stack: &Deployed) {
     let fields = &mut call.fields;
     let derived: Vec<(&str, Option<String>)> = vec![
         ("secretId", fields.get("secretId").and_then(|name| stack.secrets.get(name)).cloned()),
+        (
+            "customersKey",
+            fields
+                .get("secretId")
+                .filter(|secret| !stack.secrets.contains_key(*secret))
+                .map(|_| CUSTOMERS_KEY.to_owned()),
+        ),
         ("bucketKey", fields.get("bucket").and_then(|bucket| stack.bucket_keys.get(bucket)).cloned()),
         ("machine", fields.get("stateMachineArn").and_then(|arn| arn.rsplit(':').next()).map(str::to_owned)),
         ("project", ["ids", "id"].iter().find_map(|field| Some(fields.get(*field)?.split_once(':')?.0.to_owned()))),
@@ -200,8 +209,14 @@ fn of_service(at: usize, entry: &Service, stack: &Deployed) -> Result<Vec<Reques
     }
     for role in &entry.roles {
         let mut fields: Fields = stack.ids.clone();
+        // A queue's physical id is its URL.
+        fields.extend(stack.ids.iter().filter_map(|(logical, id)| {
+            let (_, name) = id.strip_prefix("http")?.rsplit_once('/')?;
+            Some((format!("{logical}.name"), name.to_owned()))
+        }));
         fields.insert("Stack".to_owned(), stack.stack.clone());
         fields.insert("name".to_owned(), role.trim_end_matches("Role").to_lowercase());
+        fields.insert("customersKey".to_owned(), CUSTOMERS_KEY.to_owned());
         fields.insert("key".to_owned(), stack.bucket_keys.values().next().cloned().unwrap_or_default());
         let fill = |text: &String| {
             filled(text, &fields).with_context(|| format!("services.json: {text} names what {} lacks", stack.stack))
