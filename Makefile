@@ -29,6 +29,7 @@ up: build-local ## Start the system and leave it running; KAFKA_URL=host:port us
 	@$(MARATHON) up
 
 test: build-local ## Run every test
+	@scripts/setup.sh test
 	@cargo test --workspace --features product-tests/stack --quiet
 
 faults: build-local ## Run the whole fault matrix (about 15 minutes)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the local stack needs, and with `bench` also what the benchmarks need. Skips what is already installed.
+# Installs what the local stack needs; with `test` also what only the tests need, with `bench` what the benchmarks need. Skips
+# what is already installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,3 +51,16 @@ tools emulator
 tools tools
 # Only benchmarks need their peers.
 if [ "${1-}" = bench ]; then tools bench; fi
+# Only the proof of permissions needs a simulator of IAM. Its data are pinned too: they change with AWS.
+if [ "${1-}" = test ]; then
+  command -v npm >/dev/null || install nodejs npm
+  simulator=(@cloud-copilot/iam-{simulate@0.1.173,data@0.21.202609261,policy@0.1.109,utils@0.1.82})
+  folder=.local/iam-simulate
+  if [ "$(cat "$folder/installed.txt" 2>/dev/null)" != "${simulator[*]}" ]; then
+    say "installing the IAM simulator into $folder"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    (cd "$folder" && npm install --silent --no-audit --no-fund --ignore-scripts "${simulator[@]}" >/dev/null)
+    echo "${simulator[*]}" >"$folder/installed.txt"
+  fi
+fi

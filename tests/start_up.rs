@@ -21,7 +21,7 @@ fn settings(function: &str) -> Vec<(&'static str, &'static str)> {
             ("AUTH0_AUDIENCE", "audience"),
             ("AUTH0_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0"),
         ],
-        "DiagnoseFunction" => vec![("STACK_NAME", "mm")],
+        "DiagnoseFunction" => vec![("STACK_NAME", "mm"), ("BUILD_PROJECT", "mm-build")],
         "ReportFunction" => vec![
             ("OUTPUT_S3_BUCKET", "models"),
             ("STACK_NAME", "mm"),
@@ -80,7 +80,6 @@ fn each_function_names_the_setting_that_is_malformed() {
         ("FetchFunction", "IMAGE_RETENTION_DAYS", "0"),
         ("FetchFunction", "SUBMISSION_API_URL", "not an url"),
         ("DiagnoseFunction", "RETRY_HORIZON_SECONDS", "6h"),
-        ("DiagnoseFunction", "TRAINS_WITH_SAGEMAKER", "yes"),
         ("ReportFunction", "REPORT_DEADLINE_MINUTES", "1h"),
         ("ReportFunction", "SUBMISSION_API_VERSION", "v7"),
         ("ScoreFunction", "MAX_PREDICTIONS_BYTES", "256 MB"),

@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use crate::process::is_running;
 use crate::stand_in::activity::{self, Worker};
 use crate::stand_in::code_build::CodeBuild;
+use crate::stand_in::jobs::JobApi;
 use crate::stand_in::sage_maker::SageMaker;
 use crate::stand_in::submission_api::SubmissionApi;
 use crate::{pack, poller};
@@ -53,6 +54,7 @@ pub struct Stack {
     pub deployed: Deployed,
     pub broker: Broker,
     pub api: SubmissionApi,
+    pub job_api: JobApi,
     pub engine: Engine,
     /// The folder of this run. It is deleted when the system stops.
     pub work: PathBuf,
@@ -83,7 +85,11 @@ impl Stack {
         engine.prepare_base_image(&work).await?;
 
         progress("starting the AWS emulator");
-        let mut emulator = Emulator::start(&tools, &work, options.wait_scale, &options.environment).await?;
+        let job_api = JobApi::start().await?;
+        let services = ["AWS_ENDPOINT_URL_CODEBUILD", "AWS_ENDPOINT_URL_SAGEMAKER"];
+        let mut environment = services.map(|service| (service, job_api.url.clone())).to_vec();
+        environment.extend_from_slice(&options.environment);
+        let mut emulator = Emulator::start(&tools, &work, options.wait_scale, &environment).await?;
         let clients = Clients::connect(emulator.endpoint()).await;
         let api = SubmissionApi::start(&work.join("submissions")).await?;
         let broker = Broker::start(options.kafka.as_deref())?;
@@ -106,6 +112,7 @@ impl Stack {
             deployed,
             broker,
             api,
+            job_api,
             engine,
             work,
             built: Arc::default(),
@@ -124,6 +131,7 @@ impl Stack {
             tools: options.root.join(".local"),
             work: self.work.clone(),
             built: Arc::clone(&self.built),
+            jobs: self.job_api.jobs.clone(),
         }
     }
 
@@ -137,6 +145,7 @@ impl Stack {
             memory_bytes: options.memory_bytes,
             data: options.data.clone(),
             trained: Arc::clone(&self.trained),
+            jobs: self.job_api.jobs.clone(),
         }
     }
 

@@ -4,5 +4,6 @@ pub mod activity;
 mod buildspec;
 pub mod code_build;
 mod job_log;
+pub mod jobs;
 pub mod sage_maker;
 pub mod submission_api;

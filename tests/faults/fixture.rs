@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::ExecutionStatus;
 use base64::Engine as _;
@@ -20,7 +20,8 @@ use tokio::time::sleep;
 use crate::call::Call;
 use crate::case::{Sample, of_state_machine};
 use crate::fault::{Faults, Times};
-use crate::proxy::Proxy;
+use crate::functions;
+use crate::injection::proxy;
 use crate::worker::{Faulty, Running};
 
 /// How long a failed step is retried.
@@ -36,7 +37,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn start() -> Result<Self> {
         let faults = Arc::new(Faults::default());
-        let (aws, api) = (Proxy::start(Arc::clone(&faults)).await?, Proxy::start(Arc::clone(&faults)).await?);
+        let (aws, api) = (proxy(&faults).await?, proxy(&faults).await?);
         let emulated = tempfile::NamedTempFile::new()?;
         std::fs::write(emulated.path(), emulated_faults().to_string())?;
         let options = Options {
@@ -75,14 +76,14 @@ impl Fixture {
         stack.spawn_worker(stack.deployed.build_activity.clone(), build);
         stack.spawn_worker(stack.deployed.train_activity.clone(), train);
         // The template only allows deadlines longer than a test may take.
-        set_variable(&stack, "report", "REPORT_DEADLINE_MINUTES", "0").await?;
+        functions::set_variable(&stack, "report", "REPORT_DEADLINE_MINUTES", "0").await?;
         Ok(Self { stack, faults, running, _emulated: emulated })
     }
 
     /// Restarts the functions, so that they have neither a token nor the secret.
     pub(crate) async fn cold_start(&self) -> Result<()> {
         for function in ["fetch", "report"] {
-            set_variable(&self.stack, function, "COLD_START", &uuid::Uuid::new_v4().to_string()).await?;
+            functions::set_variable(&self.stack, function, "COLD_START", &uuid::Uuid::new_v4().to_string()).await?;
         }
         Ok(())
     }
@@ -145,12 +146,7 @@ impl Fixture {
 
     /// Invokes the function `report`.
     pub(crate) async fn report(&self, event: &Value) -> Result<()> {
-        let name = format!("{}-report", local::deploy::STACK);
-        let payload = aws_sdk_lambda::primitives::Blob::new(event.to_string());
-        let answer = self.stack.clients.lambda.invoke().function_name(name).payload(payload).send().await?;
-        let payload = answer.payload().map(|payload| String::from_utf8_lossy(payload.as_ref()).into_owned());
-        ensure!(answer.function_error().is_none(), "report: {}", payload.unwrap_or_default());
-        Ok(())
+        functions::invoke(&self.stack, "report", event).await
     }
 
     /// Checks that no build, job or container of a submission is left.
@@ -170,20 +166,6 @@ impl Fixture {
         }
         bail!("still running: {left}")
     }
-}
-
-/// Sets a variable of a function's environment, which restarts the function.
-async fn set_variable(stack: &Stack, function: &str, name: &str, value: &str) -> Result<()> {
-    let lambda = &stack.clients.lambda;
-    let function = format!("{}-{function}", local::deploy::STACK);
-    let configuration = lambda.get_function_configuration().function_name(&function).send().await?;
-    let environment = aws_sdk_lambda::types::Environment::builder()
-        .set_variables(configuration.environment.and_then(|environment| environment.variables))
-        .variables(name, value)
-        .build();
-    let update = lambda.update_function_configuration().function_name(&function).environment(environment);
-    update.send().await.with_context(|| format!("setting {name} of {function}"))?;
-    Ok(())
 }
 
 /// Faults that the emulator injects itself, in the format of

@@ -8,7 +8,12 @@ mod call;
 mod case;
 mod fault;
 mod fixture;
+#[path = "../shared/functions.rs"]
+mod functions;
+mod injection;
+#[path = "../shared/process_of_peer.rs"]
 mod process_of_peer;
+#[path = "../shared/proxy.rs"]
 mod proxy;
 mod worker;
 

@@ -19,19 +19,18 @@ use crate::training_jobs::TrainingJobs;
 /// Limit for looking up and stopping a job. A diagnosis is possible without.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(20);
 
-/// The services that build and train; absent where something else does.
+/// The services that build and train.
 #[derive(Clone, Debug)]
 pub(crate) struct Jobs {
-    builds: Option<Builds>,
-    training: Option<TrainingJobs>,
+    builds: Builds,
+    training: TrainingJobs,
 }
 
 impl Jobs {
     pub(crate) fn new(settings: &Settings, aws: &SdkConfig) -> Self {
-        let project = settings.build_project.clone();
         Self {
-            builds: project.map(|project| Builds::new(aws_sdk_codebuild::Client::new(aws), project)),
-            training: settings.trains_with_sagemaker.then(|| TrainingJobs::new(aws_sdk_sagemaker::Client::new(aws))),
+            builds: Builds::new(aws_sdk_codebuild::Client::new(aws), settings.build_project.clone()),
+            training: TrainingJobs::new(aws_sdk_sagemaker::Client::new(aws)),
         }
     }
 
@@ -66,27 +65,25 @@ impl Jobs {
     }
 
     async fn find(&self, failed: &FailedStep, in_cause: Option<&Job>) -> Result<Option<Job>, CallFailed> {
-        match (failed.step, &self.builds, &self.training) {
-            (Step::BuildImage, Some(builds), _) => {
+        match failed.step {
+            Step::BuildImage => {
                 let build = match in_cause {
-                    Some(Job::Build(build)) if !build.id.is_empty() => builds.describe(&build.id).await?,
-                    _ => builds.newest(&failed.submission_id.aws_safe()).await?,
+                    Some(Job::Build(build)) if !build.id.is_empty() => self.builds.describe(&build.id).await?,
+                    _ => self.builds.newest(&failed.submission_id.aws_safe()).await?,
                 };
                 Ok(build.map(Job::Build))
             }
-            (Step::TrainModel, _, Some(jobs)) => Ok(jobs.describe(&failed.training_job()).await?.map(Job::Training)),
+            Step::TrainModel => Ok(self.training.describe(&failed.training_job()).await?.map(Job::Training)),
             _ => Ok(None),
         }
     }
 
     async fn stop(&self, failed: &FailedStep) -> Result<Vec<String>, CallFailed> {
-        match (failed.step, &self.builds, &self.training) {
-            (Step::BuildImage, Some(builds), _) => {
-                builds.stop(&failed.submission_id.aws_safe(), OffsetDateTime::now_utc()).await
-            }
-            (Step::TrainModel, _, Some(jobs)) => {
+        match failed.step {
+            Step::BuildImage => self.builds.stop(&failed.submission_id.aws_safe(), OffsetDateTime::now_utc()).await,
+            Step::TrainModel => {
                 let name = failed.training_job();
-                Ok(if jobs.stop(&name).await? { vec![name] } else { Vec::new() })
+                Ok(if self.training.stop(&name).await? { vec![name] } else { Vec::new() })
             }
             _ => Ok(Vec::new()),
         }
@@ -94,13 +91,7 @@ impl Jobs {
 
     /// Stops all running builds and jobs of a submission that started up to `before`. Tries both services.
     pub(crate) async fn stop_all(&self, submission: &AwsSafeId, before: OffsetDateTime) -> Result<(), CallsFailed> {
-        let mut results = Vec::new();
-        if let Some(training) = &self.training {
-            results.push(training.stop_all(submission, before).await);
-        }
-        if let Some(builds) = &self.builds {
-            results.push(builds.stop(submission, before).await);
-        }
+        let results = [self.training.stop_all(submission, before).await, self.builds.stop(submission, before).await];
         let (stopped, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
         let jobs: Vec<String> = stopped.into_iter().flatten().flatten().collect();
         if !jobs.is_empty() {

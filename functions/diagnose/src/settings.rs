@@ -14,10 +14,8 @@ pub struct Settings {
     pub spot_fallback_attempts: u32,
     /// `LOG_DELAY_SECONDS` (default 5): an empty log is read again after this time.
     pub log_delay_seconds: u32,
-    /// `BUILD_PROJECT`: the CodeBuild project; absent where something else builds.
-    pub build_project: Option<String>,
-    /// `TRAINS_WITH_SAGEMAKER` (default true): false where something else trains.
-    pub trains_with_sagemaker: bool,
+    /// `BUILD_PROJECT`: the CodeBuild project.
+    pub build_project: String,
 }
 
 impl Settings {
@@ -28,8 +26,7 @@ impl Settings {
             wait_horizon_seconds: variables.or_default("WAIT_HORIZON_SECONDS", 13 * 24 * 60 * 60)?,
             spot_fallback_attempts: variables.or_default("SPOT_FALLBACK_ATTEMPTS", 0)?,
             log_delay_seconds: variables.or_default("LOG_DELAY_SECONDS", 5)?,
-            build_project: variables.optional("BUILD_PROJECT")?,
-            trains_with_sagemaker: variables.or_default("TRAINS_WITH_SAGEMAKER", true)?,
+            build_project: variables.required("BUILD_PROJECT")?,
         })
     }
 }

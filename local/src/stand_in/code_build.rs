@@ -17,6 +17,7 @@ use crate::process::{KillOnDrop, bound_to_this};
 use crate::stand_in::activity::{TaskFailure, Worker};
 use crate::stand_in::buildspec::{Buildspec, Phase};
 use crate::stand_in::job_log::JobLog;
+use crate::stand_in::jobs::Jobs;
 
 /// The arguments of StartBuild that matter here:
 /// <https://docs.aws.amazon.com/codebuild/latest/APIReference/API_StartBuild.html>.
@@ -49,6 +50,7 @@ pub struct CodeBuild {
     pub work: PathBuf,
     /// The arguments of the builds so far.
     pub built: Tasks,
+    pub jobs: Jobs,
 }
 
 /// A build on its way.
@@ -80,15 +82,23 @@ impl Worker for CodeBuild {
         let uuid = uuid::Uuid::new_v4().to_string();
         let token = self.name(&arguments).to_owned();
         self.built.lock().insert(token, arguments.clone());
-        let (status, build) = match self.build(&uuid, arguments).await {
+        let id = format!("{}:{uuid}", arguments["ProjectName"].as_str().unwrap_or_default());
+        let running = self.jobs.start_build(&uuid, &arguments);
+        let ended = tokio::select! {
+            ended = self.build(&uuid, &arguments) => ended,
+            () = running.stopped() => Ok(("STOPPED", json!({"Id": id, "BuildStatus": "STOPPED", "Phases": [
+                {"PhaseType": "BUILD", "PhaseStatus": "STOPPED"}]}))),
+        };
+        let (status, build) = match ended {
             Ok(answer) => answer,
             // A failure outside the buildspec is the service's fault.
             Err(error) => (
                 "FAULT",
-                json!({"Id": uuid, "BuildStatus": "FAULT", "Phases": [
+                json!({"Id": id, "BuildStatus": "FAULT", "Phases": [
                 {"PhaseType": "PROVISIONING", "PhaseStatus": "FAULT", "Contexts": [{"Message": format!("{error:#}")}]}]}),
             ),
         };
+        running.end(&build);
         let answer = json!({ "Build": build });
         if status == "SUCCEEDED" {
             Ok(answer)
@@ -106,8 +116,8 @@ impl Worker for CodeBuild {
 }
 
 impl CodeBuild {
-    async fn build(&self, uuid: &str, arguments: Value) -> Result<(&'static str, Value)> {
-        let arguments: StartBuild = serde_json::from_value(arguments).context("the arguments of StartBuild")?;
+    async fn build(&self, uuid: &str, arguments: &Value) -> Result<(&'static str, Value)> {
+        let arguments = StartBuild::deserialize(arguments).context("the arguments of StartBuild")?;
         let group = format!("/aws/codebuild/{}", arguments.project_name);
         let log = JobLog::create(&self.clients.logs, &group, uuid).await?;
         let folder = tempfile::Builder::new().prefix("build-").tempdir_in(&self.work)?;

@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::clients::{Clients, Tasks};
-use crate::emulator::REGION;
 use crate::engine::Engine;
 use crate::stand_in::activity::{TaskFailure, Worker};
 use crate::stand_in::job_log::JobLog;
+use crate::stand_in::jobs::{Jobs, training_job_arn};
 
 /// The log group of every training job.
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
@@ -96,6 +96,7 @@ pub struct SageMaker {
     pub data: Option<PathBuf>,
     /// The arguments of the jobs so far. A name is unique for ever.
     pub trained: Tasks,
+    pub jobs: Jobs,
 }
 
 /// How a container ended.
@@ -114,12 +115,21 @@ impl Worker for SageMaker {
             let cause = format!("Training job names must be unique within an AWS account and region: {name}");
             return Err(TaskFailure { error: "SageMaker.ResourceInUseException", cause });
         }
-        let job = match self.train(arguments).await {
+        let running = self.jobs.start_training(&name);
+        let ended = tokio::select! {
+            ended = self.train(&arguments) => ended,
+            () = running.stopped() => {
+                self.stop(&arguments).await;
+                Ok(json!({"TrainingJobName": name, "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}))
+            }
+        };
+        let job = match ended {
             Ok(job) => job,
             // A failure outside the container is the service's fault.
             Err(error) => json!({"TrainingJobName": name, "TrainingJobStatus": "Failed", "SecondaryStatus": "Failed",
                 "FailureReason": format!("InternalServerError: {error:#}")}),
         };
+        running.end(&job);
         // No AWS page says whether the task fails for a stopped job. The state machine has to cope with either.
         if job["TrainingJobStatus"] == "Failed" {
             Err(TaskFailure { error: "States.TaskFailed", cause: job.to_string() })
@@ -149,9 +159,8 @@ fn container(job: &str) -> String {
 }
 
 impl SageMaker {
-    async fn train(&self, arguments: Value) -> Result<Value> {
-        let arguments: CreateTrainingJob =
-            serde_json::from_value(arguments).context("the arguments of CreateTrainingJob")?;
+    async fn train(&self, arguments: &Value) -> Result<Value> {
+        let arguments = CreateTrainingJob::deserialize(arguments).context("the arguments of CreateTrainingJob")?;
         let name = arguments.training_job_name.as_str();
         let started = SystemTime::now();
         let seconds = started.duration_since(UNIX_EPOCH)?.as_secs();
@@ -164,7 +173,7 @@ impl SageMaker {
         let output = format!("{}/{name}/output", arguments.output_data_config.s3_output_path);
         let mut job = json!({
             "TrainingJobName": name,
-            "TrainingJobArn": format!("arn:aws:sagemaker:{REGION}:000000000000:training-job/{name}"),
+            "TrainingJobArn": training_job_arn(name),
             "TrainingJobStatus": ended.status,
             "SecondaryStatus": ended.secondary,
             "ModelArtifacts": {"S3ModelArtifacts": format!("{output}/model.tar.gz")},

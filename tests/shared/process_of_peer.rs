@@ -4,15 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{self, Signal};
-use nix::unistd::Pid;
 
-/// Kills the process that made a connection from `peer` to `own` on this machine.
-pub(crate) fn kill(peer: SocketAddr, own: SocketAddr) -> Result<()> {
+/// The id of the process that made a connection from `peer` to `own` on this machine.
+pub(crate) fn of([peer, own]: [SocketAddr; 2]) -> Result<i32> {
     let inode = inode(peer, own)?.context("the connection is gone")?;
-    let process = process(&format!("socket:[{inode}]"))?.context("no process has the connection")?;
-    signal::kill(Pid::from_raw(process), Signal::SIGKILL)?;
-    Ok(())
+    process(&format!("socket:[{inode}]"))?.context("no process has the connection")
 }
 
 /// Both ends are compared: connections to different addresses can share a local port.
