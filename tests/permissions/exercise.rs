@@ -134,10 +134,11 @@ async fn stopped_training(fixture: &Fixture) -> Result<()> {
     let id = new_id()?;
     fixture.stack.submit(&id, submission("sleep 600")?.path()).await?;
     started(&fixture.stack.trained, &id).await?;
+    let now = OffsetDateTime::now_utc().format(&Rfc3339)?;
     let request = json!({
         "action": "diagnose", "submissionId": id, "step": "TrainModel", "error": {"Error": "States.Timeout", "Cause": ""},
         "attempt": 1, "redrives": 0, "capacityRetries": 0, "spot": false, "failingSince": null, "redrivenAt": null,
-        "failedAt": OffsetDateTime::now_utc().format(&Rfc3339)?,
+        "startedAt": now, "failedAt": now,
     });
     functions::invoke(&fixture.stack, "diagnose", &request).await?;
     stopped(fixture, &id).await

@@ -215,7 +215,6 @@ fn roles_have_the_rights_that_services_document() {
                 "kafka-cluster:DescribeGroup",
                 "kafka-cluster:DescribeTopic",
                 "kafka-cluster:ReadData",
-                "kafka:DescribeCluster",
                 "kafka:DescribeClusterV2",
                 "kafka:GetBootstrapBrokers",
                 "secretsmanager:GetSecretValue",

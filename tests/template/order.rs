@@ -83,6 +83,7 @@ impl Template {
                 );
             }
         }
+        found.sort();
         found
     }
 }
