@@ -46,7 +46,7 @@ build: setup ## Build the functions as they are deployed
 
 deploy: build ## Deploy to AWS: make deploy ENV=staging
 	@test -n "$(ENV)" || { echo "name an environment of samconfig.toml: make deploy ENV=staging"; exit 2; }
-	@$(TOOLS) sam deploy --config-env "$(ENV)"
+	@$(TOOLS) scripts/deploy.sh "$(ENV)"
 
 replay: ## Deliver quarantined records again: make replay STACK=name [KEYS="quarantine/…"] [DRY_RUN=1]
 	@test -n "$(STACK)" || { echo "name a stack: make replay STACK=marathon-match-staging"; exit 2; }

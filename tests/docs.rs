@@ -53,6 +53,54 @@ fn parameters() -> Vec<(String, Option<String>)> {
     parameters
 }
 
+/// The name of a parameter in `.env`.
+fn variable(parameter: &str) -> String {
+    let mut name = String::new();
+    for char in parameter.chars() {
+        if char.is_ascii_uppercase()
+            && name.ends_with(|before: char| before.is_ascii_lowercase() || before.is_ascii_digit())
+        {
+            name.push('_');
+        }
+        name.push(char);
+    }
+    name.to_ascii_uppercase()
+}
+
+#[test]
+fn the_specifications_names_configure_a_deployment() {
+    let parameters: Vec<String> = parameters().into_iter().map(|(name, _)| variable(&name)).collect();
+    let example = read(".env.example");
+    let in_example: Vec<&str> = example.lines().filter_map(|line| line.strip_suffix('=')).collect();
+    for name in &in_example {
+        assert!(
+            parameters.iter().any(|parameter| parameter == name),
+            ".env.example names {name}, which is not a parameter"
+        );
+    }
+    let page = read("docs/configuring.md");
+    for name in [
+        "KAFKA_URL",
+        "KAFKA_SUBMISSION_AGGREGATE_TOPIC",
+        "SUBMISSION_API_URL",
+        "AUTH0_URL",
+        "AUTH0_AUDIENCE",
+        "AUTH0_PROXY_SERVER_URL",
+        "TOKEN_CACHE_TIME",
+        "INPUT_S3_BUCKET",
+        "INPUT_FOLDER_PREFIX",
+        "OUTPUT_S3_BUCKET",
+        "INSTANCE_TYPE",
+        "INSTANCE_NUMBER",
+        "IAM_ROLE",
+    ] {
+        assert!(in_example.contains(&name), ".env.example lacks {name}");
+    }
+    for name in ["KAFKA_CLIENT_CERT", "KAFKA_CLIENT_CERT_KEY", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET"] {
+        assert!(page.contains(&format!("`{name}`")), "docs/configuring.md does not say where {name} goes");
+    }
+}
+
 #[test]
 fn every_parameter_is_documented_with_its_default() {
     let page = read("docs/configuring.md");

@@ -13,7 +13,7 @@ use domain::SubmissionId;
 use futures_util::future::try_join_all;
 use libtest_mimic::{Arguments, Failed, Trial};
 use local::challenge::{CHALLENGE, predictions, register};
-use local::deploy::{STACK, put_settings};
+use local::deploy::{STACK, put_api_key, put_settings};
 use local::stack::{Options, Stack};
 use local::watch::{Ended, execution_arn, follow};
 use records::{Record, predictions_key};
@@ -75,6 +75,7 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
     }
     trials![
         a_request_is_scored,
+        the_request_of_the_specification_is_scored,
         every_http_case_is_answered_as_documented,
         a_leaderboard_is_read_page_by_page,
         a_challenge_that_changes_its_metric_starts_a_new_ranking,
@@ -189,6 +190,29 @@ async fn a_request_is_scored(stack: &Stack) -> Result<()> {
         ensure!(output["metric"]["score"] == record["metric"]["score"] && output["failures"] == json!([]), "{output}");
     }
     println!("from the request to both results: {:.2} s cold, then {:.2?} s", seconds[0], &seconds[1..]);
+    Ok(())
+}
+
+async fn the_request_of_the_specification_is_scored(stack: &Stack) -> Result<()> {
+    let request = include_str!("../samples/requests/with-user.json");
+    let fields: Value = serde_json::from_str(request)?;
+    let field = |name: &str| fields[name].as_str().context("a text");
+    put_api_key(&stack.clients, &stack.deployed.api_keys_secret, "specification", field("api_key")?).await?;
+    let (id, created) = (field("submission_id")?.parse()?, "2026-01-02T00:00:00Z");
+    register(&stack.clients, &stack.deployed, &id, field("user_id")?, created, distinct(40)).await?;
+    // A new key is accepted within seconds.
+    let answer = loop {
+        let (status, answer) = ask(stack, Method::POST, "/", None, request.to_owned()).await?;
+        match status {
+            StatusCode::ACCEPTED => break answer,
+            StatusCode::UNAUTHORIZED => sleep(Duration::from_millis(500)).await,
+            _ => bail!("{status}: {answer}"),
+        }
+    };
+    let ended = end_of(stack, answer["execution"].as_str().context("an execution")?).await?;
+    ensure!(ended.status == ExecutionStatus::Succeeded, "{} {:?}", ended.status, ended.error);
+    let record = get(stack, &format!("/submissions/{id}")).await?.1;
+    ensure!(record["originality"]["original"] == true && record["concordance"]["score"].is_number(), "{record}");
     Ok(())
 }
 

@@ -181,6 +181,7 @@ mod tests {
             scoring_bucket: text("marathon-match-local-scoring"),
             submissions_table: text("marathon-match-local-submissions"),
             submit_url: text("http://127.0.0.1:4566/_aws/lambda-url/0123456789abcdef"),
+            api_keys_secret: text("arn:aws:secretsmanager:us-east-1:000000000000:secret:api-keys-abcdef"),
             api_key: text("0123456789abcdef0123456789abcdef"),
             build_activity: text("build"),
             train_activity: text("train"),

@@ -39,6 +39,8 @@ pub struct Deployed {
     pub submissions_table: String,
     /// The scoring API's URL in the emulator.
     pub submit_url: String,
+    /// ARN of the secret with the keys of the scoring API.
+    pub api_keys_secret: String,
     /// A key that the scoring API accepts: letters and digits.
     pub api_key: String,
     /// ARN of the activity that replaces CodeBuild.
@@ -90,12 +92,17 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
     let scoring_bucket = output("ScoringBucketName")?;
     challenge::upload(clients, &scoring_bucket).await?;
     put_settings(clients, root, tools, challenge::CHALLENGE, challenge::SETTINGS).await?;
+    let api_keys_secret = output("ApiKeysSecretArn")?;
+    // The emulator ignores `ExcludePunctuation`, and the key that it creates breaks JSON and shells.
+    let api_key = uuid::Uuid::new_v4().simple().to_string();
+    put_api_key(clients, &api_keys_secret, "current", &api_key).await?;
     Ok(Deployed {
         scoring_state_machine: output("ScoringStateMachineArn")?,
         scoring_bucket,
         submissions_table: output("SubmissionsTableName")?,
         submit_url: local_url(&clients.endpoint, &output("SubmitUrl")?)?,
-        api_key: replace_api_key(clients, &output("ApiKeysSecretArn")?).await?,
+        api_key,
+        api_keys_secret,
         intake: output("IntakeFunctionArn")?,
         state_machine: output("StateMachineArn")?,
         staging_bucket: output("StagingBucketName")?,
@@ -143,18 +150,16 @@ fn local_url(endpoint: &str, url: &str) -> Result<String> {
     Ok(format!("{endpoint}/_aws/lambda-url/{id}"))
 }
 
-/// Puts a key of letters and digits in the place of the one that the stack created: the emulator ignores `ExcludePunctuation`,
-/// and such a key breaks JSON and shells.
-async fn replace_api_key(clients: &Clients, secret: &str) -> Result<String> {
+/// Adds or replaces a key of the scoring API by its name.
+pub async fn put_api_key(clients: &Clients, secret: &str, name: &str, key: &str) -> Result<()> {
     let value = clients.secrets.get_secret_value().secret_id(secret).send().await.context("reading the API keys")?;
     let text = value.secret_string().context("the secret of the API keys is empty")?;
     let mut keys: Map<String, Value> =
         serde_json::from_str(text).context("the secret of the API keys is not an object")?;
-    let key = uuid::Uuid::new_v4().simple().to_string();
-    *keys.get_mut("current").context("the secret has no current key")? = Value::from(key.as_str());
+    keys.insert(name.to_owned(), Value::from(key));
     let put = clients.secrets.put_secret_value().secret_id(secret).secret_string(Value::from(keys).to_string());
     put.send().await.context("writing the API keys")?;
-    Ok(key)
+    Ok(())
 }
 
 async fn activity(clients: &Clients, name: &str) -> Result<String> {

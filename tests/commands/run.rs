@@ -73,7 +73,7 @@ const ELSEWHERE: [(&str, &str); 20] = [
 const INSTEAD: [(&str, &str); 1] = [(
     "make deploy ENV=staging",
     // The functions are built for this machine, and there is no one to confirm.
-    "SAM_CLI_TELEMETRY=0 sam deploy --config-env staging --no-confirm-changeset --no-progressbar",
+    "SAM_CLI_TELEMETRY=0 scripts/deploy.sh staging --no-confirm-changeset --no-progressbar",
 )];
 
 /// `marathon up` until this is dropped.
@@ -194,7 +194,7 @@ fn folder() -> tempfile::TempDir {
     for entry in std::fs::read_dir(root()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap();
-        if !["results", "samconfig.toml"].iter().any(|own| name == *own) {
+        if !["results", "samconfig.toml", ".env"].iter().any(|own| name == *own) {
             std::os::unix::fs::symlink(&path, folder.path().join(name)).unwrap();
         }
     }
@@ -348,6 +348,7 @@ fn prepare(page: &str, session: &mut Session, placeholders: &[(String, String)])
         ],
         // An MSK cluster in the account's default network.
         "docs/deploying.md" => &[
+            "echo certificate >client.pem; echo key >client.key",
             "group=$(aws ec2 describe-security-groups --query 'SecurityGroups[0].GroupId' --output text)",
             "subnets=$(aws ec2 describe-subnets --query 'Subnets[:2].SubnetId' --output json)",
             r#"printf '{"InstanceType": "kafka.t3.small", "ClientSubnets": %s, "SecurityGroups": ["%s"]}' "$subnets" "$group" >brokers.json"#,

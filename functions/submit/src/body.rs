@@ -94,6 +94,20 @@ mod tests {
     }
 
     #[test]
+    fn the_requests_of_the_specification_are_read() {
+        let read = |request: &str| Body::read(request.as_bytes()).unwrap();
+        let with_user = read(include_str!("../../../samples/requests/with-user.json"));
+        assert_eq!(with_user.user_id.as_deref(), Some("zuz"));
+        assert_eq!(with_user.submission_id.as_str(), "58d411e57278611200ee49a6");
+        let without_user = read(include_str!("../../../samples/requests/without-user.json"));
+        assert_eq!(without_user.user_id, None);
+        assert_eq!(without_user.submission_id.as_str(), "7496e75d-8be1-445f-8883-9f565d9a7244");
+        for request in [with_user, without_user] {
+            assert_eq!(request.api_key, "h/52y/E7cm8Ih4F3cVdlBM4ZQxER+Apk6P0L7yR0lFU=");
+        }
+    }
+
+    #[test]
     fn a_missing_or_invalid_field_is_named() {
         for (body, field, says) in [
             (json!({"api_key": "k"}), "submission_id", "submission_id is missing"),
@@ -101,7 +115,11 @@ mod tests {
             (json!({"submission_id": ID, "api_key": null}), "api_key", "api_key is missing"),
             (json!({"submission_id": ID, "api_key": ""}), "api_key", "api_key is not valid"),
             (json!({"submission_id": ID, "api_key": 7}), "api_key", "api_key is not valid"),
-            (json!({"submission_id": "../x", "api_key": "k"}), "submission_id", "a UUID or 14 characters"),
+            (
+                json!({"submission_id": "../x", "api_key": "k"}),
+                "submission_id",
+                "a UUID, 24 hexadecimal digits, or 14 characters",
+            ),
             (json!({"submission_id": ID, "api_key": "k", "user_id": ""}), "user_id", "user_id is not valid"),
             (json!({"submission_id": ID, "api_key": "k", "user_id": 1.5}), "user_id", "user_id is not valid"),
         ] {

@@ -4,17 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// Length of the nanoids that version 6 of the Submission API creates.
 const NANOID_LENGTH: usize = 14;
-/// From this length in bytes on, ids are hashed: their hexadecimal form would not fit the name of a training job.
-const FIRST_HASHED_LENGTH: usize = 20;
-/// Bytes of the SHA-256 digest that replace such an id.
-const DIGEST_BYTES: usize = 20;
+/// Length of the ids of a tournament's database, in hexadecimal digits.
+const OBJECT_ID_LENGTH: usize = 24;
 
-/// A submission's id as the Submission API writes it: a UUID (version 5 of the API) or 14 characters of
-/// `[A-Za-z0-9_-]` (version 6).
+/// A submission's id: a UUID (version 5 of the Submission API), 14 characters of `[A-Za-z0-9_-]` (version 6), or 24
+/// hexadecimal digits (a tournament's database). Hexadecimal digits are in lower case, so that an id has one form.
 ///
 /// ```
 /// # use domain::SubmissionId;
@@ -22,6 +19,8 @@ const DIGEST_BYTES: usize = 20;
 /// assert_eq!(id.aws_safe().as_str(), "d01c8c8b-2a7f-463f-992b-7bc5423e1dd0");
 /// let id: SubmissionId = "-kJ-nOos4KQaL3".parse()?;
 /// assert_eq!(id.aws_safe().as_str(), "x2d6b4a2d6e4f6f73344b51614c33");
+/// let id: SubmissionId = "58D411E57278611200EE49A6".parse()?;
+/// assert_eq!(id.aws_safe().as_str(), "58d411e57278611200ee49a6");
 /// # Ok::<(), domain::id::InvalidSubmissionId>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,7 +28,7 @@ const DIGEST_BYTES: usize = 20;
 pub struct SubmissionId(String);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a submission id is a UUID or 14 characters of [A-Za-z0-9_-]")]
+#[error("a submission id is a UUID, 24 hexadecimal digits, or 14 characters of [A-Za-z0-9_-]")]
 pub struct InvalidSubmissionId;
 
 impl SubmissionId {
@@ -41,14 +40,8 @@ impl SubmissionId {
     /// The form of this id that names executions, repositories, training jobs and staged objects.
     #[must_use]
     pub fn aws_safe(&self) -> AwsSafeId {
-        let id = self.0.as_bytes();
-        AwsSafeId(if is_uuid(id) && !id.iter().any(u8::is_ascii_uppercase) {
-            self.0.clone()
-        } else if id.len() < FIRST_HASHED_LENGTH {
-            format!("x{}", hex::encode(id))
-        } else {
-            format!("x{}", hex::encode(&Sha256::digest(id)[..DIGEST_BYTES]))
-        })
+        let is_nanoid = self.0.len() == NANOID_LENGTH;
+        AwsSafeId(if is_nanoid { format!("x{}", hex::encode(&self.0)) } else { self.0.clone() })
     }
 }
 
@@ -60,6 +53,10 @@ fn is_uuid(id: &[u8]) -> bool {
         })
 }
 
+fn is_object_id(id: &[u8]) -> bool {
+    id.len() == OBJECT_ID_LENGTH && id.iter().all(u8::is_ascii_hexdigit)
+}
+
 fn is_nanoid(id: &[u8]) -> bool {
     id.len() == NANOID_LENGTH && id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
@@ -68,7 +65,14 @@ impl TryFrom<String> for SubmissionId {
     type Error = InvalidSubmissionId;
 
     fn try_from(id: String) -> Result<Self, InvalidSubmissionId> {
-        if is_uuid(id.as_bytes()) || is_nanoid(id.as_bytes()) { Ok(Self(id)) } else { Err(InvalidSubmissionId) }
+        let bytes = id.as_bytes();
+        if is_uuid(bytes) || is_object_id(bytes) {
+            Ok(Self(id.to_ascii_lowercase()))
+        } else if is_nanoid(bytes) {
+            Ok(Self(id))
+        } else {
+            Err(InvalidSubmissionId)
+        }
     }
 }
 
@@ -92,10 +96,10 @@ impl fmt::Display for SubmissionId {
     }
 }
 
-/// A submission's id in 29 to 41 characters of `[a-z0-9-]` that starts and ends with a letter or digit.
+/// A submission's id in 24 to 36 characters of `[a-z0-9-]` that starts and ends with a letter or digit.
 ///
-/// A lower-case UUID stays as it is. Any other id becomes `x` followed by the hexadecimal digits of its bytes or, from
-/// 20 bytes on, of the first 20 bytes of its SHA-256 digest. Two ids never share a form. It is a valid ECR repository name
+/// A UUID and 24 hexadecimal digits stay as they are. An id of 14 characters becomes `x` followed by the hexadecimal digits of
+/// its bytes. Two ids never share a form. It is a valid ECR repository name
 /// (2 to 256 characters, lower case), execution name (up to 80) and start of a training job name (up to 63); see
 /// <https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html>,
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html> and
@@ -125,39 +129,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn uuids_and_nanoids_are_accepted() {
-        for id in ["d01c8c8b-2a7f-463f-992b-7bc5423e1dd0", "-kJ-nOos4KQaL3", "_9VOLnz2XYZv8J", "--------------"] {
+    fn uuids_database_ids_and_nanoids_are_accepted() {
+        for id in [
+            "d01c8c8b-2a7f-463f-992b-7bc5423e1dd0",
+            "58d411e57278611200ee49a6",
+            "-kJ-nOos4KQaL3",
+            "_9VOLnz2XYZv8J",
+            "--------------",
+        ] {
             assert_eq!(id.parse::<SubmissionId>().unwrap().as_str(), id);
         }
     }
 
     #[test]
     fn any_other_text_is_refused() {
-        for id in ["", "a", "d01c8c8b2a7f463f992b7bc5423e1dd0", "../../../../etc", "kJ-nOos4KQaL3é", "kJ nOos4KQaL33"]
-        {
+        for id in [
+            "",
+            "a",
+            "d01c8c8b2a7f463f992b7bc5423e1dd0",
+            "58d411e57278611200ee49ag",
+            "../../../../etc",
+            "kJ-nOos4KQaL3é",
+            "kJ nOos4KQaL33",
+        ] {
             assert_eq!(id.parse::<SubmissionId>(), Err(InvalidSubmissionId), "{id}");
         }
     }
 
     #[test]
-    fn ids_that_differ_only_in_case_have_different_forms() {
-        let lower: SubmissionId = "d01c8c8b-2a7f-463f-992b-7bc5423e1dd0".parse().unwrap();
-        let upper: SubmissionId = "D01C8C8B-2A7F-463F-992B-7BC5423E1DD0".parse().unwrap();
+    fn hexadecimal_digits_in_another_case_are_the_same_submission() {
+        for id in ["d01c8c8b-2a7f-463f-992b-7bc5423e1dd0", "58d411e57278611200ee49a6"] {
+            assert_eq!(id.parse::<SubmissionId>(), id.to_uppercase().parse());
+        }
+        let [lower, upper] = ["kkJ-nOos4KQaL3", "KkJ-nOos4KQaL3"].map(|id| id.parse::<SubmissionId>().unwrap());
         assert_ne!(lower.aws_safe(), upper.aws_safe());
     }
 
     proptest! {
         #[test]
-        fn the_safe_form_is_a_valid_name_everywhere(id in "[A-Za-z0-9_-]{14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}") {
+        fn the_safe_form_is_a_valid_name_everywhere(id in "[A-Za-z0-9_-]{14}|[0-9a-fA-F]{24}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}") {
             let safe = id.parse::<SubmissionId>().unwrap().aws_safe();
             let name = safe.as_str();
-            prop_assert!((29..=41).contains(&name.len()));
+            prop_assert!((24..=36).contains(&name.len()));
             prop_assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'));
             prop_assert!(!name.starts_with('-') && !name.ends_with('-') && !name.contains("--"));
         }
 
         #[test]
-        fn the_safe_form_is_injective(ids in prop::collection::hash_set("[Aa_-]{14}|[aA]{8}(-[aA0]{4}){3}-[aA]{12}", 2..60)) {
+        fn the_safe_form_is_injective(ids in prop::collection::hash_set("[Aa_-]{14}|[a0]{24}|[a]{8}(-[a0]{4}){3}-[a]{12}", 2..60)) {
             let mut seen = HashMap::new();
             for id in ids {
                 if let Some(other) = seen.insert(id.parse::<SubmissionId>().unwrap().aws_safe(), id.clone()) {

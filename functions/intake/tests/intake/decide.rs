@@ -57,6 +57,23 @@ fn a_clean_submission_is_started() {
 }
 
 #[test]
+fn the_message_of_the_specification_starts_its_submission() {
+    assert_eq!(decide(include_str!("../../../../samples/message.json")), start());
+}
+
+#[test]
+fn an_id_has_one_form() {
+    for (written, canonical) in
+        [("D01C8C8B-2A7F-463F-992B-7BC5423E1DD0", SUBMISSION), ("58D411E57278611200EE49A6", "58d411e57278611200ee49a6")]
+    {
+        let Decision::Start(id) = decide_both(&review_with("submissionId", json!(written))) else {
+            panic!("{written}")
+        };
+        assert_eq!(id.as_str(), canonical);
+    }
+}
+
+#[test]
 fn each_field_of_the_filter_counts() {
     for (field, reason) in [
         ("resource", NotForUs::OtherResource),
