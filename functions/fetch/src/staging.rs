@@ -62,11 +62,14 @@ impl Staging {
         let sha256 = hex::encode(download.sha256);
         let body = ByteStream::read_from().path(path).buffer_size(READ_AHEAD).build().await.map_err(Error::Read)?;
         let request = self.s3.put_object().bucket(&self.bucket).key(&key).body(body);
+        let limits = aws_sdk_s3::config::Builder::new().timeout_config(runtime::aws::upload(download.bytes));
         let written = request
             .content_type("application/zip")
             .checksum_sha256(BASE64_STANDARD.encode(download.sha256))
             .metadata("sha256", &sha256)
             .metadata("submission-id", id.as_str())
+            .customize()
+            .config_override(limits)
             .send()
             .await
             .map_err(|error| self.not_written(&key, &error))?;
