@@ -40,12 +40,14 @@ impl<W: Worker> Worker for Faulty<W> {
         let fails = |error, cause: &str| Err(TaskFailure { error, cause: cause.to_owned() });
         match self.faults.on(self.call, &[self.worker.name(&input)]) {
             None | Some(Kind::Seen | Kind::Emulated(_) | Kind::Crash) => self.really(input).await,
-            Some(Kind::Throttled) => {
-                fails(exception, "Rate exceeded (Status Code: 400; Error Code: ThrottlingException; Request ID: 1)")
-            }
-            Some(Kind::ServerError) => {
-                fails(exception, "Internal failure (Status Code: 500; Error Code: InternalFailure; Request ID: 1)")
-            }
+            Some(Kind::Throttled) => fails(
+                exception,
+                "Rate exceeded (Service: AWS; Status Code: 400; Error Code: ThrottlingException; Request ID: 1; Proxy: null)",
+            ),
+            Some(Kind::ServerError) => fails(
+                exception,
+                "Internal failure (Service: AWS; Status Code: 500; Error Code: InternalFailure; Request ID: 1; Proxy: null)",
+            ),
             Some(Kind::Reset) => fails(client, "Connection reset"),
             Some(Kind::AnswerLost) => {
                 let _ = self.really(input).await;

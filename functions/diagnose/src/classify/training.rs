@@ -19,7 +19,8 @@ pub(super) fn classify(error: &StepError) -> Classification {
         .retry(Retry::Wait { first: 300 }),
         // Throttling, a failure of the service and a refused argument have the same name.
         "SageMaker.AmazonSageMakerException" if !service_error::is_temporary(&error.cause) => service_fault(error),
-        "SageMaker.ResourceNotFoundException" | "SageMaker.ResourceInUseException" => service_fault(error),
+        "SageMaker.ResourceNotFoundException" => service_fault(error),
+        // ResourceInUseException too: the answer about a job of this name was lost, and the next attempt has another name.
         name if name.starts_with("SageMaker.") => service_fault(error).retry(Retry::Fault { first: 60 }),
         // An answer without a field that the state machine reads arrives as a QueryEvaluationError.
         "States.Timeout" | "States.HeartbeatTimeout" | "States.QueryEvaluationError" => {
