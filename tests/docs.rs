@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "shared/sources.rs"]
+mod sources;
+
 use std::path::{Path, PathBuf};
 
 use domain::FailureCode;
@@ -206,25 +209,15 @@ fn every_link_leads_somewhere() {
 
 #[test]
 fn verification_names_only_tests_that_exist() {
-    let mut sources = String::new();
-    let mut folders = ["tests", "functions", "libraries", "cli", "local"].map(|folder| root().join(folder)).to_vec();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                sources += &std::fs::read_to_string(path).unwrap();
-            }
-        }
-    }
+    let sources = sources::below(&["tests", "functions", "libraries", "cli", "local"]);
+    let is_test = |name: &str| sources.iter().any(|(_, source)| source.contains(&format!("fn {name}(")));
     let page = read("VERIFICATION.md");
     for name in page.split('`').skip(1).step_by(2) {
         if name.len() > 8
             && name.contains('_')
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         {
-            assert!(sources.contains(&format!("fn {name}(")), "VERIFICATION.md names {name}, which is not a test");
+            assert!(is_test(name), "VERIFICATION.md names {name}, which is not a test");
         } else if is_path(name) {
             assert!(root().join(name).exists(), "VERIFICATION.md names {name}, which does not exist");
         }

@@ -1,9 +1,10 @@
 //! The names of attributes in expressions of DynamoDB. A reserved word is refused there, by AWS but not by an emulator.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::parsed::Template;
+use crate::sources;
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html>
 const RESERVED: &str = include_str!("reserved_words.txt");
@@ -50,30 +51,16 @@ fn is_expression(text: &str) -> bool {
 }
 
 /// The sources that send expressions.
-fn sources() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut folders = vec![root.join("functions"), root.join("libraries"), root.join("cli")];
-    let mut sources = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                if text.contains("_expression(") && path.iter().any(|part| part == "src") {
-                    sources.push((path, text));
-                }
-            }
-        }
-    }
+fn with_expressions() -> Vec<(PathBuf, String)> {
+    let mut sources = sources::below(&["functions", "libraries", "cli"]);
+    sources.retain(|(path, text)| text.contains("_expression(") && path.iter().any(|part| part == "src"));
     sources
 }
 
 #[test]
 fn no_expression_names_a_reserved_word() {
     let mut found = BTreeSet::new();
-    for (path, source) in sources() {
+    for (path, source) in with_expressions() {
         for expression in source.split('"').skip(1).step_by(2).filter(|text| is_expression(text)) {
             for name in names_in(expression) {
                 assert!(!is_reserved(&name), "{}: give {name} an alias in {expression}", path.display());

@@ -9,6 +9,8 @@ mod installed;
 mod order;
 mod parsed;
 mod replacement;
+#[path = "../shared/sources.rs"]
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

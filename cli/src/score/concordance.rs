@@ -17,8 +17,8 @@ use crate::score::{Scored, files};
 
 /// Do predictions behave alike on validation, test and live data?
 ///
-/// In each region of feature space, D is computed for each pair of validation, test and live data. The score is the mean of the largest D of each
-/// region. D is the two-sample Kolmogorov-Smirnov statistic.
+/// In each region of feature space, D is computed for each pair of validation, test and live data. The score is the mean of
+/// the largest D of each region. D is the two-sample Kolmogorov-Smirnov statistic.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit status:

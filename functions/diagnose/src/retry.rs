@@ -41,7 +41,7 @@ impl Retry {
     pub(crate) fn seconds(self, failed: &FailedStep, horizons: Horizons) -> Option<u32> {
         match self {
             Self::Never => None,
-            Self::Once { after } => (failing_seconds(failed)? == 0).then_some(after),
+            Self::Once { after } => (failing_since(failed) == failed.failed_at).then_some(after),
             Self::Fault { first } => {
                 (failing_seconds(failed)? < horizons.fault_seconds).then(|| back_off(first, failed.attempt))
             }
@@ -80,8 +80,8 @@ impl NextAttempt {
 /// When the step first failed since the last redrive.
 fn failing_since(failed: &FailedStep) -> &str {
     let Some(since) = &failed.failing_since else { return &failed.failed_at };
-    match &failed.redriven_at {
-        Some(redriven) if seconds_between(since, redriven).is_some_and(|seconds| seconds > 0) => &failed.failed_at,
+    match failed.redriven_at.as_deref().map(time) {
+        Some(redriven) if redriven > time(since) => &failed.failed_at,
         _ => since,
     }
 }
@@ -96,13 +96,14 @@ pub(crate) fn failing_seconds(failed: &FailedStep) -> Option<u32> {
     seconds_between(failing_since(failed), &failed.failed_at)
 }
 
-/// Rounded up, so that no two different times seem to be the same; 0 if they are the wrong way round. Absent if a time is not
-/// readable.
+/// Whole seconds; 0 if the times are the wrong way round. Absent if one is not readable.
 fn seconds_between(start: &str, end: &str) -> Option<u32> {
-    let parse = |at| OffsetDateTime::parse(at, &Rfc3339).ok();
-    let passed = (parse(end)? - parse(start)?).max(time::Duration::ZERO);
-    let seconds = passed.whole_seconds() + i64::from(passed.subsec_nanoseconds().signum());
+    let seconds = (time(end)? - time(start)?).whole_seconds().max(0);
     Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+}
+
+fn time(at: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(at, &Rfc3339).ok()
 }
 
 /// Seconds to wait after this attempt, counted from 1. Doubles with every attempt, up to half an hour.

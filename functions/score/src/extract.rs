@@ -17,13 +17,13 @@ pub(crate) async fn extract(event: &Extract, deps: &Deps) -> Result<Extracted, S
     let max = deps.max_predictions_bytes;
     let extracted = deps.outputs.parse(&key, &version, move |reader| {
         let mut file = tempfile::NamedTempFile::new().map_err(ArchiveError::Write)?;
-        copy_predictions(reader, max, &mut file)?;
-        Ok::<_, ArchiveError>(file)
+        let bytes = copy_predictions(reader, max, &mut file)?;
+        Ok::<_, ArchiveError>((file, bytes))
     });
-    let file = extracted.await??;
+    let (file, bytes) = extracted.await??;
     let body = ByteStream::from_path(file.path()).await.map_err(ScoreError::TemporaryFile)?;
     let predictions_key = predictions_key(&event.challenge, &event.submission_id);
-    deps.objects.write(&predictions_key, body).await?;
+    deps.objects.write(&predictions_key, body, bytes).await?;
     deps.tables.register(&event.submission_id, &event.challenge, &event.user_id, event.created).await?;
     Ok(Extracted { predictions_key })
 }

@@ -132,9 +132,8 @@ impl Objects {
         Err(conflict())
     }
 
-    /// Writes an object, replacing any that is there.
-    pub(crate) async fn write(&self, key: &str, body: ByteStream) -> Result<(), Error> {
-        let bytes = body.size_hint().1.unwrap_or_default();
+    /// Writes an object of this size, replacing any that is there.
+    pub(crate) async fn write(&self, key: &str, body: ByteStream, bytes: u64) -> Result<(), Error> {
         let limits = aws_sdk_s3::config::Builder::new().timeout_config(runtime::aws::upload(bytes));
         let put = self.s3.put_object().bucket(&self.bucket).key(key).body(body).customize().config_override(limits);
         put.send().await.map_err(|error| self.not_written(key, &error))?;

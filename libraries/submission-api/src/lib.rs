@@ -190,7 +190,10 @@ fn is_as_secure(from: &Url, to: &Url) -> bool {
 }
 
 async fn send_with(call: &str, request: RequestBuilder, token: &Token) -> Result<Response, Error> {
-    request.header(reqwest::header::AUTHORIZATION, token.header()).send().await.map_err(|e| Error::transport(call, e))
+    let request = request.header(reqwest::header::AUTHORIZATION, token.header());
+    let response = request.send().await.map_err(|source| Error::transport(call, source))?;
+    tracing::debug!(call, status = response.status().as_u16(), "the Submission API answered");
+    Ok(response)
 }
 
 /// The body of a successful answer.
