@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::FailedStep;
+use crate::settings::Settings;
 
 /// Limit for the wait between two attempts, in seconds.
 const MAX_WAIT_SECONDS: u32 = 30 * 60;
@@ -27,27 +28,40 @@ pub enum Retry {
     Wait { first: u32 },
 }
 
-/// For how long a step is retried after it first failed, in seconds.
+/// For how long a step is retried after it first failed, in seconds, and how.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Horizons {
+pub struct Policy {
     /// While a service fails.
-    pub(crate) fault_seconds: u32,
+    pub fault_seconds: u32,
     /// While all machines are in use.
-    pub(crate) wait_seconds: u32,
+    pub wait_seconds: u32,
+    /// Attempts without spot capacity before training changes to on-demand instances; 0 for never.
+    pub spot_fallback_attempts: u32,
+}
+
+impl Policy {
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            fault_seconds: settings.retry_horizon_seconds,
+            wait_seconds: settings.wait_horizon_seconds,
+            spot_fallback_attempts: settings.spot_fallback_attempts,
+        }
+    }
 }
 
 impl Retry {
     /// Seconds to wait before the next attempt; absent if there is none.
-    pub(crate) fn seconds(self, failed: &FailedStep, horizons: Horizons) -> Option<u32> {
+    pub(crate) fn seconds(self, failed: &FailedStep, policy: Policy) -> Option<u32> {
         match self {
             Self::Never => None,
             Self::Once { after } => (failing_since(failed) == failed.failed_at).then_some(after),
             Self::Fault { first } => {
-                (failing_seconds(failed)? < horizons.fault_seconds).then(|| back_off(first, failed.attempt))
+                (failing_seconds(failed)? < policy.fault_seconds).then(|| back_off(first, failed.attempt))
             }
             Self::Wait { first } => {
                 let running = seconds_between(running_since(failed), &failed.failed_at)?;
-                let lasts = failing_seconds(failed)? < horizons.wait_seconds;
+                let lasts = failing_seconds(failed)? < policy.wait_seconds;
                 (lasts && running < LONGEST_RUN_SECONDS).then(|| back_off(first, failed.attempt))
             }
         }
@@ -135,7 +149,7 @@ mod tests {
     }
 
     fn seconds(retry: Retry, failed: &FailedStep, horizon: u32) -> Option<u32> {
-        retry.seconds(failed, Horizons { fault_seconds: horizon, wait_seconds: 14 * 24 * 60 * 60 })
+        retry.seconds(failed, Policy { fault_seconds: horizon, wait_seconds: 14 * 24 * 60 * 60, spot_fallback_attempts: 0 })
     }
 
     const FAULT: Retry = Retry::Fault { first: 60 };
@@ -172,7 +186,7 @@ mod tests {
         assert!(is_retried(wait, &failed(first, None, "2026-01-13T23:59:59Z"), 60), "the horizon ended the wait");
         assert!(!is_retried(wait, &failed(first, None, "2026-01-14T00:00:00Z"), 60));
         assert!(is_retried(wait, &failed(first, Some("2026-01-14T00:00:00Z"), "2026-01-26T00:00:00Z"), 60));
-        let short = Horizons { fault_seconds: 0, wait_seconds: 60 };
+        let short = Policy { fault_seconds: 0, wait_seconds: 60, spot_fallback_attempts: 0 };
         assert!(wait.seconds(&failed(first, None, "2026-01-01T00:10:59Z"), short).is_some());
         assert!(wait.seconds(&failed(first, None, "2026-01-01T00:11:00Z"), short).is_none());
     }
