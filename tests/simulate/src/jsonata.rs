@@ -190,16 +190,18 @@ impl Jsonata {
         Ok(self.fill(template, &mut answers.into_iter()))
     }
 
-    /// Evaluates by the process alone, for comparison.
-    pub fn evaluate_by_reference(
+    /// Gives the process everything that there is, for comparison.
+    pub fn evaluate_whole(
         &mut self,
         id: ExpressionId,
         scope: &Scope<'_>,
         now: Moment,
     ) -> Result<Result<Json, NoValue>, JsonataError> {
-        let question = self.expressions[id.0].question(scope, now);
-        let answer = self.ask_all(&[(0, id, question)])?.remove(0);
-        Ok(self.fill(&Template::Expression(id), &mut std::iter::once(Some(answer))))
+        let states = [("states".into(), scope.states.clone())];
+        let all = Json::Object(scope.variables.clone().into_iter().chain(states).collect());
+        let request = format!("[[{},{all},{}]]", id.0, now.unix_milliseconds());
+        let answer = serde_json::from_str::<Vec<Answer>>(&self.ask(&request)?)?.pop();
+        Ok(self.fill(&Template::Expression(id), &mut std::iter::once(answer)))
     }
 
     fn ask_all(&mut self, open: &[(usize, ExpressionId, String)]) -> Result<Vec<Answer>, JsonataError> {

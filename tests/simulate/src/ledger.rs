@@ -88,7 +88,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// Records a reported outcome. The same outcome again changes nothing, as in the Submission API.
-    pub fn report(&mut self, outcome: &Outcome, submissions: &Submissions, at: Moment) {
+    pub(crate) fn report(&mut self, outcome: &Outcome, submissions: &Submissions, at: Moment) {
         let reported = Reported::of(outcome, at);
         let index = submissions.find(&outcome.submission_id);
         match self.outcomes.get(&index) {
@@ -115,7 +115,7 @@ impl Ledger {
 
     /// Everything that must not have happened.
     #[must_use]
-    pub fn violations(&self, submissions: &Submissions) -> Vec<Violation> {
+    pub(crate) fn violations(&self, submissions: &Submissions) -> Vec<Violation> {
         let mut violations = self.violations.clone();
         for (index, submission) in submissions.all().iter().enumerate() {
             let id = submission.id.to_string();
