@@ -27,8 +27,14 @@ fn what_is_not_modelled_is_refused() {
         (task(json!({"HeartbeatSeconds": 5})), "unknown field `HeartbeatSeconds`"),
         (task(json!({"Retry": [{"ErrorEquals": ["a"], "Jitter": "FULL"}]})), "unknown field `Jitter`"),
         (task(json!({"Retry": [{"ErrorEquals": ["a"], "JitterStrategy": "HALF"}]})), "unknown variant `HALF`"),
-        (task(json!({"Catch": [{"ErrorEquals": ["a"], "ResultPath": "$", "Next": "A"}]})), "unknown field `ResultPath`"),
-        (task(json!({"Resource": "arn:aws:states:::sqs:sendMessage"})), "sqs:sendMessage of the state A is not modelled"),
+        (
+            task(json!({"Catch": [{"ErrorEquals": ["a"], "ResultPath": "$", "Next": "A"}]})),
+            "unknown field `ResultPath`",
+        ),
+        (
+            task(json!({"Resource": "arn:aws:states:::sqs:sendMessage"})),
+            "sqs:sendMessage of the state A is not modelled",
+        ),
         (task(json!({"Arguments": "{% $random() %}"})), "$random is not modelled"),
         (task(json!({"Arguments": {"deep": ["{% $eval('1') %}"]}})), "$eval is not modelled"),
         (task(json!({"Arguments": "{% $.a %}"})), "there is no context value"),

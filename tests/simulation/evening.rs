@@ -42,10 +42,7 @@ fn each_submission_gets_one_outcome_and_the_right_one() {
         assert!(outcomes.by_code.contains_key(code.as_str()), "{code} was not sown");
     }
     let messages = outcomes.messages;
-    assert_eq!(
-        messages.published,
-        messages.started + messages.duplicate + messages.not_for_us + messages.quarantined
-    );
+    assert_eq!(messages.published, messages.started + messages.duplicate + messages.not_for_us + messages.quarantined);
     assert_eq!(messages.started, 300);
     assert!(messages.duplicate > 0 && messages.not_for_us > 0, "{messages:?}");
     // Something was scarce, or the evening proves little.

@@ -37,18 +37,55 @@ fn worlds() -> Vec<(Variables, Json)> {
         "instanceType": "ml.m5.large", "fault": "platform", "failures": [{"code": "x", "message": "m"}],
         "next": {"spot": false}, "retryAfterSeconds": 5, "status": "failed", "digest": "sha256:0"});
     let values = [
-        json!(null), json!(true), json!(0), json!(1.5), json!(""), json!("text"), json!([]), json!([1]), json!([[1, 2]]),
-        json!([{"safeId": "a"}, {"safeId": "b"}]), json!({}), nested,
+        json!(null),
+        json!(true),
+        json!(0),
+        json!(1.5),
+        json!(""),
+        json!("text"),
+        json!([]),
+        json!([1]),
+        json!([[1, 2]]),
+        json!([{"safeId": "a"}, {"safeId": "b"}]),
+        json!({}),
+        nested,
     ];
-    let names = ["submissionId", "submission", "failed", "attempt", "seconds", "settings", "spot", "scores", "diagnosis",
-        "capacityRetries", "failingSince", "image", "training", "outcome", "failure", "results", "isScored",
-        "challengeId", "inputUri", "outputEncryption", "familiesWithLocalStorage", "reportedAtRedrive", "scoredAtRedrive"];
+    let names = [
+        "submissionId",
+        "submission",
+        "failed",
+        "attempt",
+        "seconds",
+        "settings",
+        "spot",
+        "scores",
+        "diagnosis",
+        "capacityRetries",
+        "failingSince",
+        "image",
+        "training",
+        "outcome",
+        "failure",
+        "results",
+        "isScored",
+        "challengeId",
+        "inputUri",
+        "outputEncryption",
+        "familiesWithLocalStorage",
+        "reportedAtRedrive",
+        "scoredAtRedrive",
+    ];
     let world = |value: &Value| {
         let value = Json::of(value);
         let variables: Variables = names.iter().map(|name| (Rc::from(*name), value.clone())).collect();
         let context = json!({"Execution": {"Id": "arn", "StartTime": "2026-06-01T18:00:00.000Z", "RedriveCount": 0},
             "State": {"EnteredTime": "2026-06-01T18:00:01.000Z"}});
-        let states = [("input", value.clone()), ("result", value.clone()), ("errorOutput", value), ("context", Json::of(&context))];
+        let states = [
+            ("input", value.clone()),
+            ("result", value.clone()),
+            ("errorOutput", value),
+            ("context", Json::of(&context)),
+        ];
         (variables, Json::object(states))
     };
     let mut worlds: Vec<_> = values.iter().map(world).collect();

@@ -1,5 +1,7 @@
 //! Each feature of the states language that the definitions use, on a small definition.
 
+#![allow(clippy::float_cmp, reason = "times are sums of whole seconds")]
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -132,8 +134,14 @@ fn assignments_and_output_see_the_variables_as_they_were() {
     assert_eq!(
         ran.history,
         [
-            "ExecutionStarted", "PassStateEntered", "PassStateExited", "PassStateEntered", "PassStateExited",
-            "PassStateEntered", "PassStateExited", "ExecutionSucceeded"
+            "ExecutionStarted",
+            "PassStateEntered",
+            "PassStateExited",
+            "PassStateEntered",
+            "PassStateExited",
+            "PassStateEntered",
+            "PassStateExited",
+            "ExecutionSucceeded"
         ]
     );
 }
@@ -169,7 +177,8 @@ fn a_retry_waits_longer_each_time_up_to_its_longest_delay_and_as_often_as_allowe
 fn full_jitter_draws_from_zero_to_the_whole_delay() {
     let answers = [const { Answer::Error("Busy") }; 9];
     let pauses = |seed| {
-        let states = json!({"A": {"Type": "Task", "Resource": LAMBDA, "End": true, "Retry": [retrier(&["Busy"], 8, "FULL")]}});
+        let states =
+            json!({"A": {"Type": "Task", "Resource": LAMBDA, "End": true, "Retry": [retrier(&["Busy"], 8, "FULL")]}});
         run_all(&[("m", machine("A", &states))], &json!({}), &answers, seed).pauses()
     };
     let drawn = pauses(1);
@@ -340,7 +349,8 @@ fn branches_run_at_once_and_assign_only_their_own_variables() {
 fn a_branch_that_fails_ends_the_others_and_fails_the_state() {
     let answers = [Answer::Never, Answer::Error("Broken")];
     assert_eq!(parallel(&json!({}), &answers).error(), "Broken");
-    let caught = json!({"Catch": [{"ErrorEquals": ["Broken"], "Output": "{% $states.errorOutput.Error %}", "Next": "B"}]});
+    let caught =
+        json!({"Catch": [{"ErrorEquals": ["Broken"], "Output": "{% $states.errorOutput.Error %}", "Next": "B"}]});
     assert_eq!(parallel(&caught, &answers).output, json!({"x": "outer", "all": "Broken"}));
     let retried = json!({"Retry": [{"ErrorEquals": ["Broken"], "MaxAttempts": 1}]});
     let again = [Answer::Result(json!({"v": 1})), Answer::Result(json!({"v": 2}))];
@@ -369,8 +379,18 @@ fn a_synchronous_task_is_submitted_before_its_job_ends() {
     assert_eq!(
         ran.history,
         [
-            "ExecutionStarted", "TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskSubmitFailed", "TaskScheduled",
-            "TaskStarted", "TaskSubmitted", "TaskFailed", "TaskStateExited", "PassStateEntered", "PassStateExited",
+            "ExecutionStarted",
+            "TaskStateEntered",
+            "TaskScheduled",
+            "TaskStarted",
+            "TaskSubmitFailed",
+            "TaskScheduled",
+            "TaskStarted",
+            "TaskSubmitted",
+            "TaskFailed",
+            "TaskStateExited",
+            "PassStateEntered",
+            "PassStateExited",
             "ExecutionSucceeded"
         ]
     );
@@ -396,7 +416,10 @@ fn a_nested_execution_gives_its_output_or_its_error() {
     let ran = nested(&json!({"A": {"Type": "Fail", "Error": "ScoringFault", "Cause": "why"}}));
     assert_eq!(ran.output["Error"], "States.TaskFailed");
     let cause: Value = serde_json::from_str(ran.output["Cause"].as_str().unwrap()).unwrap();
-    assert_eq!((&cause["Error"], &cause["Cause"], &cause["Status"]), (&json!("ScoringFault"), &json!("why"), &json!("FAILED")));
+    assert_eq!(
+        (&cause["Error"], &cause["Cause"], &cause["Status"]),
+        (&json!("ScoringFault"), &json!("why"), &json!("FAILED"))
+    );
 }
 
 #[test]

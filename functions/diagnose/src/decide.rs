@@ -7,7 +7,7 @@ use crate::classify::{Classification, classify};
 use crate::job::Job;
 use crate::logs;
 use crate::request::{DiagnosisAnswer, FailedStep};
-use crate::retry::{NextAttempt, Policy, Retry, failing_seconds};
+use crate::retry::{NextAttempt, Policy, Retry, waiting_seconds};
 
 /// Characters kept of what a failed service or program reported.
 const DETAIL_CHARACTERS: usize = 1024;
@@ -27,15 +27,11 @@ pub struct Decision {
 #[must_use]
 pub fn decide(failed: &FailedStep, job: Option<&Job>, log: &[String], policy: Policy) -> Decision {
     let classification = classify(failed.step, &failed.error, job).refined_by(logs::lines(log));
-    let retry_after_seconds = classification.retry.seconds(failed, policy);
-    let waits = matches!(classification.retry, Retry::Wait { .. });
-    Decision {
-        retry_after_seconds,
-        next: retry_after_seconds
-            .map(|_| NextAttempt::after(failed, classification.code, policy.spot_fallback_attempts)),
-        waiting_seconds: if waits { failing_seconds(failed) } else { None },
-        classification,
-    }
+    let (code, retry) = (classification.code, classification.retry);
+    let retry_after_seconds = retry.seconds(failed, policy);
+    let next = retry_after_seconds.map(|_| NextAttempt::after(failed, code, retry, policy.spot_fallback_attempts));
+    let waiting_seconds = if matches!(retry, Retry::Wait { .. }) { waiting_seconds(failed) } else { None };
+    Decision { classification, retry_after_seconds, next, waiting_seconds }
 }
 
 impl Decision {

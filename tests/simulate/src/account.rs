@@ -23,7 +23,9 @@ use crate::services::lambda::{Lambda, Run};
 use crate::services::sage_maker::SageMaker;
 use crate::services::{CALL, Calls, EVENT_DELAY, throttled_sdk_call};
 use crate::stack::{STACK_NAME, Stack};
-use crate::step_functions::{Call, Execution, Failure, NotStarted, Services, Started, Status, Step, StepFunctions, Token};
+use crate::step_functions::{
+    Call, Execution, Failure, NotStarted, Services, Started, Status, Step, StepFunctions, Token,
+};
 use crate::submissions::{Index, SCORED_CHALLENGE, SETTINGS, Submissions};
 use crate::time::{Agenda, Moment};
 use crate::topic::{Partition, Topic};
@@ -177,7 +179,9 @@ impl Account {
                 });
                 let result = match run {
                     Run::Answers => result,
-                    Run::AnswerIsLost => Err(Failure::new("Lambda.SdkClientException", "Unable to execute HTTP request")),
+                    Run::AnswerIsLost => {
+                        Err(Failure::new("Lambda.SdkClientException", "Unable to execute HTTP request"))
+                    }
                 };
                 agenda.at(now, Step::Completed(token, result));
             }
@@ -257,7 +261,10 @@ impl Account {
         }
         let name = arguments.get("Name").text().unwrap_or_default();
         if name != format!("/{STACK_NAME}/challenges/{SCORED_CHALLENGE}") {
-            return Err(Failure::new("Ssm.ParameterNotFoundException", "Service returned error code ParameterNotFound"));
+            return Err(Failure::new(
+                "Ssm.ParameterNotFoundException",
+                "Service returned error code ParameterNotFound",
+            ));
         }
         Ok(Json::object([("Parameter", Json::object([("Name", name.into()), ("Value", SETTINGS.into())]))]))
     }

@@ -325,8 +325,8 @@ impl Reader<'_> {
                 Some(expression) => {
                     let state = self.state;
                     let compiled = self.jsonata.compile(expression.trim());
-                    let id = compiled
-                        .map_err(|source| DefinitionError::Expression { state: state.to_owned(), source })?;
+                    let id =
+                        compiled.map_err(|source| DefinitionError::Expression { state: state.to_owned(), source })?;
                     Template::Expression(id)
                 }
                 None => Template::Literal(json),

@@ -40,10 +40,8 @@ impl Evening {
     /// Reads the definitions in `definitions`; `jsonata` is the folder of the reference implementation.
     pub fn new(plan: &Plan, definitions: &Path, jsonata: &Path) -> Result<Self> {
         let stack = Stack::of_project();
-        let quotas = Quotas {
-            start_execution: plan.quotas.start_execution,
-            state_transition: plan.quotas.state_transition,
-        };
+        let quotas =
+            Quotas { start_execution: plan.quotas.start_execution, state_transition: plan.quotas.state_transition };
         let mut step_functions = StepFunctions::new(Jsonata::start(jsonata)?, quotas, plan.seed);
         for resource in STATE_MACHINES {
             let machine = stack.state_machine(resource, definitions)?;
@@ -67,7 +65,7 @@ impl Evening {
                     self.account.handle(occurrence, &mut self.step_functions, &mut self.agenda, self.window);
                 }
             }
-            if events % 4096 == 0 {
+            if events.is_multiple_of(4096) {
                 let (elapsed, reported) = (self.agenda.now().elapsed(), self.account.ledger.outcomes().len());
                 progress(Progress { elapsed, reported, events });
                 if elapsed > LONGEST {

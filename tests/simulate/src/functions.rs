@@ -76,7 +76,12 @@ pub(crate) enum Effect {
     Nothing,
     Reported(Box<Outcome>),
     /// A step is retried after this time.
-    Retries { submission: domain::SubmissionId, step: domain::outcome::Step, code: FailureCode, seconds: u32 },
+    Retries {
+        submission: domain::SubmissionId,
+        step: domain::outcome::Step,
+        code: FailureCode,
+        seconds: u32,
+    },
 }
 
 /// The functions with the settings that the template gives them.
@@ -228,7 +233,9 @@ impl Functions {
                 offender_count: 0,
                 offenders: Vec::new(),
             }),
-            score::Request::Concordance(_) => Region(Concordance { concordant: true, score: 0.05, regions: Vec::new() }),
+            score::Request::Concordance(_) => {
+                Region(Concordance { concordant: true, score: 0.05, regions: Vec::new() })
+            }
             score::Request::Metric(_) => Truth(MetricResult { name: Metric::LogLoss, score: 0.5, standing: -0.5 }),
             score::Request::Fail(fail) => Failed(FailedResult::from_step_error(fail.result, &fail.error)),
             score::Request::Raise(raise) if raise.redriven => Nothing,

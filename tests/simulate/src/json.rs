@@ -31,11 +31,13 @@ pub struct WrongShape {
 }
 
 impl Json {
+    #[must_use]
     pub fn object<K: Into<Rc<str>>, const N: usize>(fields: [(K, Self); N]) -> Self {
         Self::Object(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
     }
 
     /// The JSON of a value of the product.
+    #[must_use]
     pub fn of(value: &impl Serialize) -> Self {
         let text = serde_json::to_string(value).expect("invariant: the product's values can be written as JSON");
         text.parse().expect("invariant: what was written as JSON can be read")

@@ -234,11 +234,7 @@ impl Jsonata {
     }
 
     /// Puts the answers into the places of the expressions.
-    fn fill(
-        &self,
-        template: &Template,
-        answers: &mut impl Iterator<Item = Option<Answer>>,
-    ) -> Result<Json, NoValue> {
+    fn fill(&self, template: &Template, answers: &mut impl Iterator<Item = Option<Answer>>) -> Result<Json, NoValue> {
         Ok(match template {
             Template::Literal(json) => json.clone(),
             Template::Expression(id) => {
@@ -334,8 +330,7 @@ fn write_reduced(text: &mut String, value: &Json, reads: &[&[String]]) {
     text.push('{');
     let mut is_first = true;
     for (name, value) in fields.iter() {
-        let inner: Vec<&[String]> =
-            reads.iter().filter(|read| read[0] == **name).map(|read| &read[1..]).collect();
+        let inner: Vec<&[String]> = reads.iter().filter(|read| read[0] == **name).map(|read| &read[1..]).collect();
         if inner.is_empty() {
             continue;
         }

@@ -52,13 +52,7 @@ impl Default for Quotas {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self {
-            submissions: 10_000,
-            span: Duration::from_hours(1),
-            seed: 1,
-            quotas: Quotas::default(),
-            faults: 1.0,
-        }
+        Self { submissions: 10_000, span: Duration::from_hours(1), seed: 1, quotas: Quotas::default(), faults: 1.0 }
     }
 }
 
@@ -83,7 +77,7 @@ pub mod rates {
     /// A message that the bus publishes twice.
     pub const PUBLISHED_TWICE: f64 = 0.02;
     /// Messages about other reviews, for each submission.
-    pub const OTHER_REVIEWS: f64 = 2.0;
+    pub const OTHER_REVIEWS: u32 = 2;
     /// Messages that cannot be read, for each submission.
     pub const UNREADABLE: f64 = 0.001;
 }

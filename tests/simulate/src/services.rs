@@ -29,7 +29,9 @@ pub struct Calls {
 fn throttled(error: &str, service: &str) -> Failure {
     Failure::new(
         error,
-        format!("Rate exceeded (Service: {service}; Status Code: 400; Error Code: ThrottlingException; Request ID: 7f; Proxy: null)"),
+        format!(
+            "Rate exceeded (Service: {service}; Status Code: 400; Error Code: ThrottlingException; Request ID: 7f; Proxy: null)"
+        ),
     )
 }
 

@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
+use intake::Decision;
 use intake::decide::decide_message;
 use intake::settings::Filter;
-use intake::Decision;
 use serde::Serialize;
 use serde_json::json;
 
@@ -51,8 +51,7 @@ pub(crate) fn messages(plan: &Plan, submissions: &Submissions, filter: &Filter) 
             messages.push((at + random.seconds(60.0, 1.0), scan.clone()));
         }
         messages.push((at, scan));
-        let others = random.chance(rates::OTHER_REVIEWS.fract());
-        for _ in 0..rates::OTHER_REVIEWS.floor() as usize + usize::from(others) {
+        for _ in 0..rates::OTHER_REVIEWS {
             messages.push((at + random.seconds(60.0, 1.0), review("68c5a381-c8ab-48af-92a7-7a869a4ee6c3", 87.5)));
         }
         if random.chance(rates::UNREADABLE * plan.faults) {
@@ -103,7 +102,13 @@ impl Topic {
     }
 
     /// Removes a batch that was processed. Returns whether the partition has more.
-    pub(crate) fn commit(&mut self, partition: Partition, decisions: &[Decision], started: u64, duplicate: u64) -> bool {
+    pub(crate) fn commit(
+        &mut self,
+        partition: Partition,
+        decisions: &[Decision],
+        started: u64,
+        duplicate: u64,
+    ) -> bool {
         let count = |is: fn(&Decision) -> bool| decisions.iter().filter(|decision| is(decision)).count() as u64;
         self.counts.started += started;
         self.counts.duplicate += duplicate;

@@ -96,9 +96,9 @@ impl SageMaker {
         arguments: &Json,
         submissions: &Submissions,
     ) -> Result<(String, &Job), Failure> {
-        let request: CreateTrainingJob = arguments
-            .to()
-            .map_err(|error| Failure::new("SageMaker.AmazonSageMakerException", format!("1 validation error: {error}")))?;
+        let request: CreateTrainingJob = arguments.to().map_err(|error| {
+            Failure::new("SageMaker.AmazonSageMakerException", format!("1 validation error: {error}"))
+        })?;
         self.calls.made += 1;
         if self.random.chance(rates::CALL_THROTTLED * self.faults) {
             self.calls.throttled += 1;
