@@ -64,7 +64,8 @@ fn a_seed_gives_the_same_evening_and_another_seed_another_one() {
 
 #[test]
 fn submissions_that_arrive_all_at_once_wait_for_what_is_throttled() {
-    let quotas = Quotas { parameter_reads: 2, start_execution: (20.0, 5.0), builds: 300, ..Quotas::default() };
+    // A batch is delivered again until all its starts, a third of its 100 records, go through at once.
+    let quotas = Quotas { parameter_reads: 2, start_execution: (60.0, 60.0), builds: 300, ..Quotas::default() };
     let outcomes = run(&Plan { submissions: 150, span: Duration::ZERO, quotas, ..plan() }, &definitions());
     assert_eq!(outcomes.violations, []);
     for service in ["Systems Manager", "Step Functions"] {

@@ -20,6 +20,9 @@ const STATE_MACHINES: [&str; 2] = ["ProcessingStateMachine", "ScoringStateMachin
 /// A simulation that takes longer than this is stopped: executions end after 14 days.
 const LONGEST: Duration = Duration::from_hours(60 * 24);
 
+/// A simulation with more events than this is stopped: something goes round in circles. An evening has some million.
+const MOST_EVENTS: u64 = 200_000_000;
+
 /// How far a simulation is.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
@@ -65,12 +68,12 @@ impl Evening {
                     self.account.handle(occurrence, &mut self.step_functions, &mut self.agenda, self.window);
                 }
             }
+            let elapsed = self.agenda.now().elapsed();
             if events.is_multiple_of(4096) {
-                let (elapsed, reported) = (self.agenda.now().elapsed(), self.account.ledger.outcomes().len());
-                progress(Progress { elapsed, reported, events });
-                if elapsed > LONGEST {
-                    break;
-                }
+                progress(Progress { elapsed, reported: self.account.ledger.outcomes().len(), events });
+            }
+            if elapsed > LONGEST || events > MOST_EVENTS {
+                break;
             }
         }
         Ok(self.outcomes(events))
