@@ -460,6 +460,9 @@ async fn a_rehearsal_trains_on_the_participants_own_data(_: &Stack) -> Result<()
     ensure!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let outcome: Value = serde_json::from_slice(&run.stdout)?;
     ensure!(outcome["status"] == "completed" && outcome["scores"].is_null(), "{outcome}");
+    let stderr = String::from_utf8_lossy(&run.stderr);
+    ensure!(stderr.contains("predictions.csv has 2 rows. They are not scored"), "{stderr}");
+    ensure!(stderr.contains("outcome.json, model.tar.gz, output.tar.gz, predictions.csv, build.log"), "{stderr}");
     let text = |name: &str| std::fs::read_to_string(kept.path().join(name));
     ensure!(text("predictions.csv")? == "id,probability\na,0.75\nb,0.25\n", "{}", text("predictions.csv")?);
     ensure!(text("training.log")?.contains("Read-only file system"), "{}", text("training.log")?);
@@ -480,12 +483,24 @@ async fn a_train_program_that_cannot_be_run_is_named_as_such(stack: &Stack) -> R
     let base = "FROM public.ecr.aws/docker/library/busybox:1.37\n";
     let windows = r"RUN printf '#!/bin/sh\r\necho hello\r\n' >/bin/train && chmod +x /bin/train";
     let not_executable = r"RUN printf '#!/bin/sh\n' >/bin/train";
-    for train in ["", windows, not_executable] {
+    let other_platform = r"RUN printf 'program' >/bin/train && chmod +x /bin/train";
+    for (train, says) in [
+        ("", "not found on the PATH, or is not executable"),
+        (windows, "Unix line endings"),
+        (not_executable, "chmod 755"),
+        (other_platform, "another platform"),
+    ] {
         let submission = dockerfile(&format!("{base}{train}\n"))?;
         let outcome = rejected(stack, submission.path(), FailureCode::ImageUnusable).await?;
         let message = &failure_of(&outcome)?.message;
-        ensure!(message.contains("chmod 755") && message.contains("Unix line endings"), "{train}: {message}");
+        ensure!(message.contains(says), "{train}: {message}");
     }
+    let starts_another = dockerfile(&format!(
+        "{base}{}\n",
+        r"RUN printf '#!/bin/sh\npython3 train.py\n' >/bin/train && chmod +x /bin/train"
+    ))?;
+    let outcome = rejected(stack, starts_another.path(), FailureCode::TrainingFailed).await?;
+    ensure!(failure_of(&outcome)?.message.contains("started another program that was not found"), "{outcome:?}");
     Ok(())
 }
 

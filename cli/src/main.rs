@@ -41,6 +41,11 @@ const REJECTED: u8 = 3;
 /// Exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
+/// The context of errors that only another command line can avoid, such as a missing file.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUsage(String);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
@@ -53,7 +58,8 @@ async fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        if error.is::<InvalidParameter>() { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
+        let is_usage = error.is::<InvalidParameter>() || error.is::<WrongUsage>();
+        if is_usage { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
     })
 }
 

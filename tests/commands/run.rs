@@ -35,7 +35,9 @@ const PLACEHOLDERS: [(&str, &str); 13] = [
     ("YOU@EXAMPLE.ORG", "you@example.org"),
 ];
 /// Placeholders that only the running stack knows, and commands that tell them.
-const ASKED: [(&str, &str); 9] = [
+const ASKED: [(&str, &str); 11] = [
+    ("SCORING_STATE_MACHINE_ARN", "ScoringStateMachineArn"),
+    ("KAFKA", ""),
     ("STAGING_BUCKET", "StagingBucketName"),
     ("SCORING_BUCKET", "ScoringBucketName"),
     ("SUBMISSIONS_TABLE", "SubmissionsTableName"),
@@ -47,7 +49,7 @@ const ASKED: [(&str, &str); 9] = [
     ("KEY", ""),
 ];
 /// Commands that do not run here, by how they begin, and why.
-const ELSEWHERE: [(&str, &str); 21] = [
+const ELSEWHERE: [(&str, &str); 22] = [
     ("make setup", "installs packages"),
     ("make build-local", "builds what this test runs"),
     ("make demo", "starts a stack of its own, as tests/end_to_end.rs does"),
@@ -66,6 +68,7 @@ const ELSEWHERE: [(&str, &str); 21] = [
     ("aws service-quotas", "the emulator has no quotas"),
     ("curl --write-out", "the URL of a function leads to AWS"),
     ("aws sqs send-message", "version 1 of the AWS CLI takes the endpoint of SQS from the queue's URL"),
+    ("aws stepfunctions redrive-execution", "the emulator cannot redrive"),
     ("aws stepfunctions stop-execution", "there is nothing to stop"),
     ("aws sagemaker stop-training-job", "there is nothing to stop"),
     ("aws sagemaker list-training-jobs", "the emulator does not train"),
@@ -257,6 +260,7 @@ fn every_shown_command_that_can_run_here_succeeds() {
     for (name, output) in ASKED {
         let value = match name {
             "ENDPOINT" => up.after("\n  AWS "),
+            "KAFKA" => up.after("\n  Kafka "),
             "SUBMIT_URL" => up.after("\n  scoring API "),
             "KEY" => up.after("(a key: "),
             _ => output_of(&up, folder.path(), output),

@@ -22,7 +22,8 @@ pub struct Submission {
     pub challenge_id: Option<String>,
     /// In the same form.
     pub member_id: Option<String>,
-    /// When it was submitted.
+    /// When the API created its record: `created` in version 5, `createdAt` in version 6. Members can set `submittedDate`, so
+    /// that it must not decide which of two submissions is the earlier one.
     pub created: Option<OffsetDateTime>,
 }
 
@@ -38,9 +39,9 @@ struct Record {
     #[serde(default, deserialize_with = "text_or_number")]
     member_id: Option<String>,
     #[serde(default)]
-    submitted_date: Value,
-    #[serde(default)]
     created: Value,
+    #[serde(default)]
+    created_at: Value,
 }
 
 /// An answer that cannot be the requested submission.
@@ -63,7 +64,7 @@ impl Submission {
         Ok(Self {
             challenge_id: record.challenge_id.or(record.v5_challenge_id),
             member_id: record.member_id,
-            created: date(&record.submitted_date).or_else(|| date(&record.created)),
+            created: date(&record.created_at).or_else(|| date(&record.created)),
         })
     }
 }
@@ -175,15 +176,19 @@ mod tests {
     }
 
     #[test]
-    fn the_submission_date_comes_before_the_record_date() {
+    fn only_dates_of_the_api_say_when_a_submission_was_created() {
         for (fields, created) in [
             (
-                r#""submittedDate":"2026-01-02T00:00:00.5Z","created":"2026-01-03T00:00:00Z""#,
-                Some("2026-01-02T00:00:00.5Z"),
+                r#""submittedDate":"2025-01-02T00:00:00Z","created":"2026-01-03T00:00:00.5Z""#,
+                Some("2026-01-03T00:00:00.5Z"),
             ),
-            (r#""created":"2026-01-03T00:00:00Z""#, Some("2026-01-03T00:00:00Z")),
-            (r#""submittedDate":"yesterday","created":null"#, None),
-            (r#""submittedDate":7"#, None),
+            (
+                r#""submittedDate":"2025-01-02T00:00:00Z","createdAt":"2026-01-03T00:00:00Z""#,
+                Some("2026-01-03T00:00:00Z"),
+            ),
+            (r#""submittedDate":"2026-01-02T00:00:00Z""#, None),
+            (r#""createdAt":"yesterday","created":null"#, None),
+            (r#""created":7"#, None),
         ] {
             let submission = parse(&format!(r#"{{"id":"-kJ-nOos4KQaL3",{fields}}}"#)).unwrap();
             assert_eq!(submission.created.map(|at| at.format(&Rfc3339).unwrap()).as_deref(), created);

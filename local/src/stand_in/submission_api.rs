@@ -163,7 +163,7 @@ async fn metadata(State(served): State<Arc<Served>>, headers: HeaderMap, Path(id
         Some(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
         None => Json(json!({
             "id": id, "type": "ContestSubmission", "fileType": "zip", "memberId": 8_547_899, "challengeId": 30_054_692,
-            "submittedDate": "2020-01-21T00:00:00.000Z", "review": [], "reviewSummation": [],
+            "submittedDate": "2019-01-21T00:00:00.000Z", "created": "2020-01-21T00:00:00.000Z", "review": [], "reviewSummation": [],
         }))
         .into_response(),
     }
