@@ -1,12 +1,14 @@
 //! `marathon`: the program of the Marathon Match Processor for people.
 
 mod check;
+mod deployed;
 mod keep;
 mod rehearse;
 mod replay;
 mod score;
 mod screen;
 mod up;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -15,7 +17,7 @@ use clap::{Parser, Subcommand};
 use local::parameters::InvalidParameter;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Rehearses and scores submissions on this machine, and replays quarantined records of deployed stacks.
+/// Rehearses and scores submissions on this machine; verifies deployed stacks and replays their quarantined records.
 #[derive(Debug, Parser)]
 #[command(name = "marathon", version, arg_required_else_help = true)]
 struct Arguments {
@@ -30,6 +32,7 @@ enum Command {
     Demo(rehearse::Demo),
     Up(up::Up),
     Replay(replay::Replay),
+    Verify(verify::Verify),
     #[command(subcommand)]
     Score(score::ScoreCommand),
 }
@@ -54,6 +57,7 @@ async fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(interrupted()).await,
         Command::Up(up) => up.run(interrupted()).await,
         Command::Replay(replay) => replay.run().await,
+        Command::Verify(verify) => verify.run(interrupted()).await,
         Command::Score(score) => score.run(),
     };
     done.unwrap_or_else(|error| {

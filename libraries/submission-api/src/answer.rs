@@ -69,6 +69,27 @@ impl Submission {
     }
 }
 
+/// The submissions of a challenge: an array in version 5, an object with `data` in version 6.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Listing {
+    V5(Vec<Listed>),
+    V6 { data: Vec<Listed> },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    #[serde(default, deserialize_with = "text_or_number")]
+    member_id: Option<String>,
+}
+
+/// The member of each listed submission, if it names one.
+pub(crate) fn members(body: &[u8]) -> Result<Vec<Option<String>>, serde_json::Error> {
+    let (Listing::V5(listed) | Listing::V6 { data: listed }) = serde_json::from_slice(body)?;
+    Ok(listed.into_iter().map(|submission| submission.member_id).collect())
+}
+
 /// Reads an id that older records have as a number. It becomes part of names and paths, so its characters are checked.
 fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let id = match Option::<Id>::deserialize(deserializer)? {
@@ -193,6 +214,14 @@ mod tests {
             let submission = parse(&format!(r#"{{"id":"-kJ-nOos4KQaL3",{fields}}}"#)).unwrap();
             assert_eq!(submission.created.map(|at| at.format(&Rfc3339).unwrap()).as_deref(), created);
         }
+    }
+
+    #[test]
+    fn the_members_of_a_challenge_are_read_in_both_versions() {
+        let expected = vec![Some("7".to_owned()), None];
+        assert_eq!(members(br#"[{"id":"a","memberId":7},{"id":"b"}]"#).unwrap(), expected);
+        assert_eq!(members(br#"{"data":[{"memberId":"7"},{"memberId":null}],"meta":{}}"#).unwrap(), expected);
+        assert!(members(br#"{"message":"no"}"#).is_err());
     }
 
     #[test]
