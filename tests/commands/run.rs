@@ -47,7 +47,7 @@ const ASKED: [(&str, &str); 9] = [
     ("KEY", ""),
 ];
 /// Commands that do not run here, by how they begin, and why.
-const ELSEWHERE: [(&str, &str); 21] = [
+const ELSEWHERE: [(&str, &str); 22] = [
     ("make setup", "installs packages"),
     ("make build-local", "builds what this test runs"),
     ("make demo", "starts a stack of its own, as tests/end_to_end.rs does"),
@@ -67,6 +67,7 @@ const ELSEWHERE: [(&str, &str); 21] = [
     ("curl --write-out", "the URL of a function leads to AWS"),
     ("aws sqs send-message", "version 1 of the AWS CLI takes the endpoint of SQS from the queue's URL"),
     ("aws stepfunctions stop-execution", "there is nothing to stop"),
+    ("aws lambda update-event-source-mapping", "the poller of the local stack needs no mapping"),
     ("aws sagemaker stop-training-job", "there is nothing to stop"),
     ("aws sagemaker list-training-jobs", "the emulator does not train"),
 ];
