@@ -52,7 +52,7 @@ const ASKED: [(&str, &str); 11] = [
     ("KEY", ""),
 ];
 /// Commands that do not run here, by how they begin, and why.
-const ELSEWHERE: [(&str, &str); 23] = [
+const ELSEWHERE: [(&str, &str); 24] = [
     ("marathon verify --stack", "needs submissions that have not run: this test runs it with its own"),
     ("make setup", "installs packages"),
     ("make build-local", "builds what this test runs"),
@@ -74,6 +74,7 @@ const ELSEWHERE: [(&str, &str); 23] = [
     ("aws sqs send-message", "version 1 of the AWS CLI takes the endpoint of SQS from the queue's URL"),
     ("aws stepfunctions redrive-execution", "the emulator cannot redrive"),
     ("aws stepfunctions stop-execution", "there is nothing to stop"),
+    ("aws lambda update-event-source-mapping", "the poller of the local stack needs no mapping"),
     ("aws sagemaker stop-training-job", "there is nothing to stop"),
     ("aws sagemaker list-training-jobs", "the emulator does not train"),
 ];
