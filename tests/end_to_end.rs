@@ -81,6 +81,7 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         a_training_log_keeps_the_order_of_both_streams_and_ends_with_the_error,
         a_rehearsal_keeps_files_that_score_by_hand_as_they_did_on_the_platform,
         a_rehearsal_trains_on_the_participants_own_data,
+        lines_of_a_dockerfile_reach_no_process_and_no_server_of_this_machine,
         training_that_runs_out_of_memory_is_rejected_as_such,
         a_train_program_that_cannot_be_run_is_named_as_such,
         training_without_valid_predictions_is_rejected,
@@ -467,6 +468,28 @@ async fn a_rehearsal_trains_on_the_participants_own_data(_: &Stack) -> Result<()
     ensure!(text("predictions.csv")? == "id,probability\na,0.75\nb,0.25\n", "{}", text("predictions.csv")?);
     ensure!(text("training.log")?.contains("Read-only file system"), "{}", text("training.log")?);
     ensure!(std::fs::read_dir(data.path())?.count() == 1, "the data was changed");
+    Ok(())
+}
+
+async fn lines_of_a_dockerfile_reach_no_process_and_no_server_of_this_machine(stack: &Stack) -> Result<()> {
+    let server = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let mut host = tokio::process::Command::new("sleep").arg("600").kill_on_drop(true).spawn()?;
+    let (port, victim) = (server.local_addr()?.port(), host.id().context("a running process")?);
+    // No other process has this argument.
+    let left = format!("86{}", victim % 1000 + 1000);
+    let emulator = &stack.clients.endpoint;
+    let submission = dockerfile(&format!(
+        "FROM public.ecr.aws/docker/library/busybox:1.37\n\
+         RUN setsid sleep {left} & wget -q -T 2 -O /got http://127.0.0.1:{port}/; wget -q -T 2 -O /got {emulator}/; \
+         kill -9 {victim}; test ! -s /got && test $(ls -d /proc/[0-9]* | wc -l) -lt 10\n\
+         RUN printf '#!/bin/sh\\n' >/bin/train && chmod +x /bin/train\n"
+    ))?;
+    let (_, outcome) = process(stack, &new_id()?, submission.path()).await?;
+    ensure!(outcome.image.is_some(), "{outcome:?}");
+    ensure!(timeout(Duration::from_millis(1), server.accept()).await.is_err(), "a line reached a server");
+    ensure!(host.try_wait()?.is_none(), "a line killed a process");
+    let found = tokio::process::Command::new("pgrep").args(["-f", &format!("^sleep {left}")]).output().await?;
+    ensure!(found.stdout.is_empty(), "a process of the build is still running");
     Ok(())
 }
 
