@@ -7,7 +7,7 @@ TOOLS := PATH="$(CURDIR)/.local/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 export CARGO_BUILD_TARGET := $(shell rustc --print host-tuple 2>/dev/null)
 MARATHON := target/$(CARGO_BUILD_TARGET)/debug/marathon
 
-.PHONY: help setup build-local demo run zip-exists up test faults bench lint build deploy replay clean
+.PHONY: help setup build-local demo run zip-exists up test simulate faults bench lint build deploy replay clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ up: build-local ## Start the system and leave it running; KAFKA_URL=host:port us
 test: build-local ## Run every test
 	@scripts/setup.sh test
 	@cargo test --workspace --features product-tests/stack --quiet
+
+simulate: ## Simulate 10,000 submissions before a deadline: make simulate [ARGS="--help"]
+	@scripts/setup.sh simulate
+	@cargo run --quiet --package simulate -- $(ARGS)
 
 faults: build-local ## Run the whole fault matrix (about 15 minutes)
 	@cargo test --workspace --features product-tests/stack --quiet --test faults -- --include-ignored

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the local stack needs; with `test` also what only the tests need, with `bench` what the benchmarks need. Skips
-# what is already installed.
+# Installs what the local stack needs; with `test` also what only the tests need, with `bench` what the benchmarks need. With
+# `simulate`, installs only what the simulation needs. Skips what is already installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,9 +32,30 @@ tools() {
   cp "$list" "$folder/installed.txt"
 }
 
+# A folder of packages from npm, without their scripts. It is created again when its list changes.
+node_packages() {
+  local folder=.local/$1
+  shift
+  [ "$(cat "$folder/installed.txt" 2>/dev/null)" = "$*" ] && return
+  command -v npm >/dev/null || install nodejs npm
+  say "installing packages from npm into $folder"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  (cd "$folder" && npm install --silent --no-audit --no-fund --ignore-scripts "$@" >/dev/null)
+  echo "$*" >"$folder/installed.txt"
+}
+
+# The version of JSONata that Step Functions names as its own:
+# https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
+jsonata() { node_packages jsonata jsonata@2.0.6; }
+
 command -v cargo >/dev/null || { say "install Rust from https://rustup.rs and run this again"; exit 1; }
 if ! command -v cc >/dev/null || ! command -v c++ >/dev/null || ! command -v make >/dev/null; then
   install build-essential
+fi
+if [ "${1-}" = simulate ]; then
+  jsonata
+  exit
 fi
 command -v python3 >/dev/null || install python3 python3-venv
 command -v setpriv >/dev/null || install util-linux
@@ -51,16 +72,8 @@ tools emulator
 tools tools
 # Only benchmarks need their peers.
 if [ "${1-}" = bench ]; then tools bench; fi
-# Only the proof of permissions needs a simulator of IAM. Its data are pinned too: they change with AWS.
+# Only tests need a simulator of IAM, whose data change with AWS, and JSONata.
 if [ "${1-}" = test ]; then
-  command -v npm >/dev/null || install nodejs npm
-  simulator=(@cloud-copilot/iam-{simulate@0.1.173,data@0.21.202609261,policy@0.1.109,utils@0.1.82})
-  folder=.local/iam-simulate
-  if [ "$(cat "$folder/installed.txt" 2>/dev/null)" != "${simulator[*]}" ]; then
-    say "installing the IAM simulator into $folder"
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    (cd "$folder" && npm install --silent --no-audit --no-fund --ignore-scripts "${simulator[@]}" >/dev/null)
-    echo "${simulator[*]}" >"$folder/installed.txt"
-  fi
+  node_packages iam-simulate @cloud-copilot/iam-{simulate@0.1.173,data@0.21.202609261,policy@0.1.109,utils@0.1.82}
+  jsonata
 fi

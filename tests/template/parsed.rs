@@ -104,6 +104,10 @@ impl Template {
         &self.parameter(parameter)["Default"]
     }
 
+    pub(crate) fn condition(&self, name: &str) -> &Value {
+        &self.all["Conditions"][name]
+    }
+
     /// The resources that `Ref`, `Fn::GetAtt` and `Fn::Sub` in a value name.
     pub(crate) fn resources_in(&self, value: &Value) -> BTreeSet<String> {
         let mut named = Names::in_value(value).references;
@@ -117,7 +121,7 @@ impl Template {
         let mut parameters: BTreeSet<String> =
             names.references.into_iter().filter(|name| self.parameter(name).is_object()).collect();
         for condition in names.conditions {
-            parameters.append(&mut self.parameters_in(&self.all["Conditions"][&condition]));
+            parameters.append(&mut self.parameters_in(self.condition(&condition)));
         }
         parameters
     }

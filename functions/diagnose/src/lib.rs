@@ -10,6 +10,7 @@
 
 mod builds;
 mod classify;
+mod decide;
 mod dockerfile;
 mod error;
 mod job;
@@ -24,31 +25,26 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 pub use classify::{Classification, classify};
-
+pub use decide::{Decision, decide};
 use domain::Fault;
 use domain::console::{Console, LogName};
 use domain::execution::Execution;
-use domain::outcome::{Diagnosis, Links};
+use domain::outcome::Links;
 pub use error::{CallsFailed, DiagnoseError};
 pub use job::{Build, Job, LogStream, Logs, Phase, PhaseContext, StoppingCondition, TrainingJob};
 use jobs::Jobs;
 pub use request::{Action, Answer, DiagnosisAnswer, FailedStep, Request};
-use retry::Horizons;
-pub use retry::{NextAttempt, Retry};
+pub use retry::{NextAttempt, Policy, Retry};
 use runtime::metrics::{Metrics, Unit};
 use runtime::{CallFailed, Raised};
 use settings::Settings;
 use tokio::time::sleep;
 
-/// Characters kept of what a failed service or program reported.
-const DETAIL_CHARACTERS: usize = 1024;
-
 /// The function's clients and settings.
 #[derive(Clone, Debug)]
 pub struct Deps {
     stack_name: String,
-    horizons: Horizons,
-    spot_fallback_attempts: u32,
+    policy: Policy,
     console: Console,
     logs: aws_sdk_cloudwatchlogs::Client,
     log_delay: Duration,
@@ -65,13 +61,9 @@ impl Deps {
             logs: aws_sdk_cloudwatchlogs::Client::new(aws),
             log_delay: Duration::from_secs(settings.log_delay_seconds.into()),
             jobs: Jobs::new(&settings, aws),
+            policy: Policy::of(&settings),
             executions: aws_sdk_sfn::Client::new(aws),
             stack_name: settings.stack_name,
-            horizons: Horizons {
-                fault_seconds: settings.retry_horizon_seconds,
-                wait_seconds: settings.wait_horizon_seconds,
-            },
-            spot_fallback_attempts: settings.spot_fallback_attempts,
         }
     }
 }
@@ -127,44 +119,33 @@ async fn stop_orphans(execution: &Execution, deps: &Deps) -> Result<Answer, Diag
 
 async fn diagnose(failed: &FailedStep, deps: &Deps) -> DiagnosisAnswer {
     let job = deps.jobs.examine(failed).await;
-    let classification = classify(failed.step, &failed.error, job.as_ref());
     let stream = job.as_ref().and_then(Job::log);
     let mut events = last_events(stream.as_ref(), deps).await;
-    if events.is_empty() && stream.is_some() && classification.code.fault() == Fault::Participant {
+    let mut decision = decide(failed, job.as_ref(), &events, deps.policy);
+    if events.is_empty() && stream.is_some() && decision.code().fault() == Fault::Participant {
         // The log explains the fault. CloudWatch Logs shows it some seconds after the end of the job.
         sleep(deps.log_delay).await;
         events = last_events(stream.as_ref(), deps).await;
+        decision = decide(failed, job.as_ref(), &events, deps.policy);
     }
-    let classification = classification.refined_by(logs::lines(&events));
-    let code = classification.code;
-    let retry_after_seconds = classification.retry.seconds(failed, deps.horizons);
-    let next = retry_after_seconds.map(|_| NextAttempt::after(failed, code, deps.spot_fallback_attempts));
-    if next.is_some() {
+    let (code, retry_after_seconds) = (decision.code(), decision.retry_after_seconds);
+    if decision.next.is_some() {
         Metrics::of_stack(&deps.stack_name)
             .dimension("Code", code.as_str())
             .value("Retries", Unit::Count, 1.0)
             .property("submissionId", failed.submission_id.as_str())
             .emit();
     }
-    if let (Retry::Wait { .. }, Some(seconds)) = (classification.retry, retry::failing_seconds(failed)) {
+    if let Some(seconds) = decision.waiting_seconds {
         Metrics::of_stack(&deps.stack_name)
             .value("SecondsWaiting", Unit::Seconds, seconds.into())
             .property("submissionId", failed.submission_id.as_str())
             .emit();
     }
-    let (step, attempt, error) = (failed.step, failed.attempt, &failed.error.error);
+    let (step, attempt, error, next) = (failed.step, failed.attempt, &failed.error.error, &decision.next);
     tracing::info!(?step, attempt, %code, error, retry_after_seconds, ?next, "diagnosed a failed step");
-    let diagnosis = Diagnosis {
-        code,
-        fault: code.fault(),
-        step: Some(step),
-        message: classification.message.into_owned(),
-        detail: classification.detail.map(|detail| redact::text(&detail, DETAIL_CHARACTERS)),
-        log_tail: logs::last_lines(logs::lines(&events)),
-        links: links(&deps.console, job.as_ref(), stream.as_ref()),
-        retry_after_seconds,
-    };
-    DiagnosisAnswer { diagnosis, next }
+    let links = links(&deps.console, job.as_ref(), stream.as_ref());
+    decision.answer(failed, &events, links)
 }
 
 /// The end of the step's log; empty if there is none or it cannot be read.

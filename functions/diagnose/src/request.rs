@@ -52,8 +52,13 @@ pub struct FailedStep {
     pub capacity_retries: u32,
     /// Whether the attempt used spot instances.
     pub spot: bool,
-    /// When the step first failed, RFC 3339; absent the first time.
+    /// When the service first failed, RFC 3339; absent if it did not, or if it has worked since.
     pub failing_since: Option<String>,
+    /// When the step first had to wait for a machine, RFC 3339; absent if it did not. Executions that were started before this
+    /// field existed do not send it.
+    pub waiting_since: Option<String>,
+    /// When a failure that the submission may have caused was first retried, RFC 3339; absent if there was none. As above.
+    pub suspected_since: Option<String>,
     /// When the execution was started, RFC 3339.
     pub started_at: String,
     /// When the execution was last redriven, RFC 3339.

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::FailedStep;
+use crate::settings::Settings;
 
 /// Limit for the wait between two attempts, in seconds.
 const MAX_WAIT_SECONDS: u32 = 30 * 60;
@@ -27,34 +28,50 @@ pub enum Retry {
     Wait { first: u32 },
 }
 
-/// For how long a step is retried after it first failed, in seconds.
+/// For how long a step is retried after it first failed, in seconds, and how.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Horizons {
+pub struct Policy {
     /// While a service fails.
-    pub(crate) fault_seconds: u32,
+    pub fault_seconds: u32,
     /// While all machines are in use.
-    pub(crate) wait_seconds: u32,
+    pub wait_seconds: u32,
+    /// Attempts without spot capacity before training changes to on-demand instances; 0 for never.
+    pub spot_fallback_attempts: u32,
+}
+
+impl Policy {
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            fault_seconds: settings.retry_horizon_seconds,
+            wait_seconds: settings.wait_horizon_seconds,
+            spot_fallback_attempts: settings.spot_fallback_attempts,
+        }
+    }
 }
 
 impl Retry {
     /// Seconds to wait before the next attempt; absent if there is none.
-    pub(crate) fn seconds(self, failed: &FailedStep, horizons: Horizons) -> Option<u32> {
+    pub(crate) fn seconds(self, failed: &FailedStep, policy: Policy) -> Option<u32> {
         match self {
             Self::Never => None,
-            Self::Once { after } => (failing_since(failed) == failed.failed_at).then_some(after),
+            Self::Once { after } => {
+                (since(failed, failed.suspected_since.as_deref()) == failed.failed_at).then_some(after)
+            }
             Self::Fault { first } => {
-                (failing_seconds(failed)? < horizons.fault_seconds).then(|| back_off(first, failed.attempt))
+                let failing = seconds_between(since(failed, failed.failing_since.as_deref()), &failed.failed_at)?;
+                (failing < policy.fault_seconds).then(|| back_off(first, failed.attempt))
             }
             Self::Wait { first } => {
                 let running = seconds_between(running_since(failed), &failed.failed_at)?;
-                let lasts = failing_seconds(failed)? < horizons.wait_seconds;
+                let lasts = waiting_seconds(failed)? < policy.wait_seconds;
                 (lasts && running < LONGEST_RUN_SECONDS).then(|| back_off(first, failed.attempt))
             }
         }
     }
 }
 
-/// The settings of the next attempt.
+/// The settings of the next attempt. Absent times are null, because executions read them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NextAttempt {
@@ -62,27 +79,49 @@ pub struct NextAttempt {
     pub capacity_retries: u32,
     /// Whether to train on spot instances.
     pub spot: bool,
-    /// When the step first failed since the start or last redrive, RFC 3339.
-    pub failing_since: String,
+    /// When the service first failed since it last worked, RFC 3339. That all machines are in use is the answer of a service
+    /// that works: a wait of hours must not use up the time for faults.
+    pub failing_since: Option<String>,
+    /// When the step first had to wait for a machine since the start or last redrive, RFC 3339.
+    pub waiting_since: Option<String>,
+    /// When a failure that the submission may have caused was first retried since the start or last redrive, RFC 3339.
+    pub suspected_since: Option<String>,
 }
 
 impl NextAttempt {
     /// After `fallback` attempts without spot capacity, training changes to on-demand instances. With 0 it never does.
     #[must_use]
-    pub fn after(failed: &FailedStep, code: FailureCode, fallback: u32) -> Self {
+    pub fn after(failed: &FailedStep, code: FailureCode, retry: Retry, fallback: u32) -> Self {
         let shortage = code == FailureCode::CapacityUnavailable;
         let capacity_retries = failed.capacity_retries.saturating_add(shortage.into());
         let falls_back = shortage && fallback > 0 && capacity_retries >= fallback;
-        Self { capacity_retries, spot: failed.spot && !falls_back, failing_since: failing_since(failed).to_owned() }
+        let now_or_earlier = |earlier: &Option<String>| Some(since(failed, earlier.as_deref()).to_owned());
+        let mut next = Self {
+            capacity_retries,
+            spot: failed.spot && !falls_back,
+            failing_since: failed.failing_since.clone(),
+            waiting_since: failed.waiting_since.clone(),
+            suspected_since: failed.suspected_since.clone(),
+        };
+        match retry {
+            Retry::Never => {}
+            Retry::Once { .. } => next.suspected_since = now_or_earlier(&failed.suspected_since),
+            Retry::Fault { .. } => next.failing_since = now_or_earlier(&failed.failing_since),
+            Retry::Wait { .. } => {
+                next.waiting_since = now_or_earlier(&failed.waiting_since);
+                next.failing_since = None;
+            }
+        }
+        next
     }
 }
 
-/// When the step first failed since the last redrive.
-fn failing_since(failed: &FailedStep) -> &str {
-    let Some(since) = &failed.failing_since else { return &failed.failed_at };
+/// The earlier time at which the step failed in the same way; if there is none since the last redrive, that of this failure.
+fn since<'a>(failed: &'a FailedStep, earlier: Option<&'a str>) -> &'a str {
+    let Some(earlier) = earlier else { return &failed.failed_at };
     match failed.redriven_at.as_deref().map(time) {
-        Some(redriven) if redriven > time(since) => &failed.failed_at,
-        _ => since,
+        Some(redriven) if redriven > time(earlier) => &failed.failed_at,
+        _ => earlier,
     }
 }
 
@@ -91,9 +130,9 @@ fn running_since(failed: &FailedStep) -> &str {
     failed.redriven_at.as_deref().unwrap_or(&failed.started_at)
 }
 
-/// How long the step has been failing, in seconds; absent if a time is not readable.
-pub(crate) fn failing_seconds(failed: &FailedStep) -> Option<u32> {
-    seconds_between(failing_since(failed), &failed.failed_at)
+/// How long the step has been waiting for a machine, in seconds; absent if a time is not readable.
+pub(crate) fn waiting_seconds(failed: &FailedStep) -> Option<u32> {
+    seconds_between(since(failed, failed.waiting_since.as_deref()), &failed.failed_at)
 }
 
 /// Whole seconds; 0 if the times are the wrong way round. Absent if one is not readable.
@@ -121,11 +160,13 @@ mod tests {
         assert_eq!([1, 2, 3, 7, u32::MAX].map(|attempt| back_off(60, attempt)), [60, 120, 240, 1800, 1800]);
     }
 
-    fn failed(failing_since: Option<&str>, redriven_at: Option<&str>, failed_at: &str) -> FailedStep {
+    /// A step that failed before, in whatever way, at `earlier`.
+    fn failed(earlier: Option<&str>, redriven_at: Option<&str>, failed_at: &str) -> FailedStep {
         serde_json::from_value(serde_json::json!({
             "submissionId": "-kJ-nOos4KQaL3", "step": "TrainModel", "error": {}, "attempt": 1, "redrives": 0,
-            "capacityRetries": 0, "spot": true, "failingSince": failing_since, "redrivenAt": redriven_at,
-            "startedAt": "2026-01-01T00:00:00Z", "failedAt": failed_at,
+            "capacityRetries": 0, "spot": true, "failingSince": earlier, "waitingSince": earlier,
+            "suspectedSince": earlier, "redrivenAt": redriven_at, "startedAt": "2026-01-01T00:00:00Z",
+            "failedAt": failed_at,
         }))
         .unwrap()
     }
@@ -135,10 +176,26 @@ mod tests {
     }
 
     fn seconds(retry: Retry, failed: &FailedStep, horizon: u32) -> Option<u32> {
-        retry.seconds(failed, Horizons { fault_seconds: horizon, wait_seconds: 14 * 24 * 60 * 60 })
+        let wait_seconds = 14 * 24 * 60 * 60;
+        retry.seconds(failed, Policy { fault_seconds: horizon, wait_seconds, spot_fallback_attempts: 0 })
+    }
+
+    /// The same step when it fails for the next time.
+    fn next(failed: &FailedStep, code: FailureCode, retry: Retry, failed_at: &str) -> FailedStep {
+        let next = NextAttempt::after(failed, code, retry, 0);
+        FailedStep {
+            failing_since: next.failing_since,
+            waiting_since: next.waiting_since,
+            suspected_since: next.suspected_since,
+            attempt: failed.attempt + 1,
+            failed_at: failed_at.to_owned(),
+            ..failed.clone()
+        }
     }
 
     const FAULT: Retry = Retry::Fault { first: 60 };
+    const WAIT: Retry = Retry::Wait { first: 300 };
+    const ONCE: Retry = Retry::Once { after: 60 };
 
     #[test]
     fn a_fault_is_retried_until_the_horizon_and_never_without_a_clock() {
@@ -154,35 +211,64 @@ mod tests {
 
     #[test]
     fn a_failure_that_the_submission_may_have_caused_is_retried_once() {
-        let once = Retry::Once { after: 60 };
         let first = failed(None, None, "2026-01-01T00:00:00.123Z");
-        assert_eq!(seconds(once, &first, 3600), Some(60));
-        let since = NextAttempt::after(&first, FailureCode::BuildServiceFault, 0).failing_since;
-        assert_eq!(seconds(once, &failed(Some(&since), None, "2026-01-01T00:00:00.456Z"), 3600), None);
-        assert_eq!(
-            seconds(once, &failed(Some(&since), Some("2026-01-02T00:00:00Z"), "2026-01-02T00:10:00Z"), 0),
-            Some(60)
-        );
+        assert_eq!(seconds(ONCE, &first, 3600), Some(60));
+        let second = next(&first, FailureCode::BuildServiceFault, ONCE, "2026-01-01T00:00:00.456Z");
+        assert_eq!(seconds(ONCE, &second, 3600), None);
+        let redriven = FailedStep {
+            redriven_at: Some("2026-01-02T00:00:00Z".to_owned()),
+            failed_at: "2026-01-02T00:10:00Z".to_owned(),
+            ..second
+        };
+        assert_eq!(seconds(ONCE, &redriven, 0), Some(60));
     }
 
     #[test]
     fn a_wait_for_machines_lasts_as_long_as_the_execution_may() {
-        let wait = Retry::Wait { first: 300 };
         let first = Some("2026-01-01T00:10:00Z");
-        assert!(is_retried(wait, &failed(first, None, "2026-01-13T23:59:59Z"), 60), "the horizon ended the wait");
-        assert!(!is_retried(wait, &failed(first, None, "2026-01-14T00:00:00Z"), 60));
-        assert!(is_retried(wait, &failed(first, Some("2026-01-14T00:00:00Z"), "2026-01-26T00:00:00Z"), 60));
-        let short = Horizons { fault_seconds: 0, wait_seconds: 60 };
-        assert!(wait.seconds(&failed(first, None, "2026-01-01T00:10:59Z"), short).is_some());
-        assert!(wait.seconds(&failed(first, None, "2026-01-01T00:11:00Z"), short).is_none());
+        assert!(is_retried(WAIT, &failed(first, None, "2026-01-13T23:59:59Z"), 60), "the horizon ended the wait");
+        assert!(!is_retried(WAIT, &failed(first, None, "2026-01-14T00:00:00Z"), 60));
+        assert!(is_retried(WAIT, &failed(first, Some("2026-01-14T00:00:00Z"), "2026-01-26T00:00:00Z"), 60));
+        let short = Policy { fault_seconds: 0, wait_seconds: 60, spot_fallback_attempts: 0 };
+        assert!(WAIT.seconds(&failed(first, None, "2026-01-01T00:10:59Z"), short).is_some());
+        assert!(WAIT.seconds(&failed(first, None, "2026-01-01T00:11:00Z"), short).is_none());
+    }
+
+    #[test]
+    fn a_long_wait_does_not_use_up_the_time_for_faults() {
+        let quota = FailureCode::QuotaExceeded;
+        let waited = next(&failed(None, None, "2026-01-01T00:00:00Z"), quota, WAIT, "2026-01-02T00:00:00Z");
+        assert!(is_retried(FAULT, &waited, 3600) && is_retried(ONCE, &waited, 3600));
+        let throttled = next(&waited, FailureCode::TrainingServiceFault, FAULT, "2026-01-02T00:30:00Z");
+        assert_eq!(throttled.waiting_since.as_deref(), Some("2026-01-01T00:00:00Z"), "the wait goes on");
+        assert!(is_retried(FAULT, &throttled, 3600));
+        assert!(!is_retried(
+            FAULT,
+            &FailedStep { failed_at: "2026-01-02T01:00:00Z".to_owned(), ..throttled.clone() },
+            3600
+        ));
+        let waiting_again = next(&throttled, quota, WAIT, "2026-01-03T00:00:00Z");
+        assert!(is_retried(FAULT, &waiting_again, 3600), "the service has worked since");
+    }
+
+    #[test]
+    fn a_wait_does_not_allow_another_retry_of_what_the_submission_may_have_caused() {
+        let suspected = next(
+            &failed(None, None, "2026-01-01T00:00:00Z"),
+            FailureCode::BuildServiceFault,
+            ONCE,
+            "2026-01-01T00:02:00Z",
+        );
+        let waited = next(&suspected, FailureCode::QuotaExceeded, WAIT, "2026-01-01T00:10:00Z");
+        assert!(!is_retried(ONCE, &waited, 3600));
     }
 
     #[test]
     fn a_redrive_restarts_the_horizon() {
         let before = failed(Some("2026-01-01T00:00:00Z"), Some("2026-01-02T00:00:00.5Z"), "2026-01-02T03:00:00Z");
         assert!(is_retried(FAULT, &before, 60));
-        let next = NextAttempt::after(&before, FailureCode::Internal, 0);
-        assert_eq!(next.failing_since, "2026-01-02T03:00:00Z");
+        let next = NextAttempt::after(&before, FailureCode::Internal, FAULT, 0);
+        assert_eq!(next.failing_since.as_deref(), Some("2026-01-02T03:00:00Z"));
         let after = failed(Some("2026-01-02T03:00:00Z"), Some("2026-01-02T00:00:00.5Z"), "2026-01-02T03:02:00Z");
         assert!(!is_retried(FAULT, &after, 60));
     }
@@ -191,7 +277,7 @@ mod tests {
     fn only_repeated_shortages_change_training_to_on_demand() {
         let after = |capacity_retries, code, fallback| {
             let step = FailedStep { capacity_retries, ..failed(None, None, "2026-01-01T00:00:00Z") };
-            let next = NextAttempt::after(&step, code, fallback);
+            let next = NextAttempt::after(&step, code, WAIT, fallback);
             (next.capacity_retries, next.spot)
         };
         let shortage = FailureCode::CapacityUnavailable;
@@ -201,6 +287,6 @@ mod tests {
         assert_eq!(after(1, shortage, 2), (2, false));
         assert_eq!(after(50, shortage, 0), (51, true));
         let on_demand = FailedStep { spot: false, ..failed(None, None, "2026-01-01T00:00:00Z") };
-        assert!(!NextAttempt::after(&on_demand, shortage, 0).spot);
+        assert!(!NextAttempt::after(&on_demand, shortage, WAIT, 0).spot);
     }
 }

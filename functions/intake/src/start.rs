@@ -39,7 +39,7 @@ pub async fn start(
         .start_execution()
         .state_machine_arn(state_machine.as_str())
         .name(submission.aws_safe().as_str())
-        .input(json!({ "submissionId": submission }).to_string())
+        .input(input(submission))
         .send()
         .await;
     match answer {
@@ -52,4 +52,10 @@ pub async fn start(
         }
         Err(error) => Err(CallFailed::new("Step Functions", "StartExecution", &error)),
     }
+}
+
+/// The input of a submission's execution.
+#[must_use]
+pub fn input(submission: &SubmissionId) -> String {
+    json!({ "submissionId": submission }).to_string()
 }

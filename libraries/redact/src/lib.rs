@@ -24,7 +24,7 @@ pub fn line(line: &str) -> String {
 /// Redacts a text and shortens it to `limit` characters. A `…` follows where text was cut off.
 ///
 /// Secrets are AWS access keys, secret keys, session tokens and account ids, bearer and JSON web tokens, tokens of GitHub,
-/// GitLab, Google, Hugging Face, npm, `OpenAI`, `PyPI` and Slack, private keys in PEM, user names and passwords in URLs, signatures of
+/// GitLab, Google, Hugging Face, npm, OpenAI, PyPI and Slack, private keys in PEM, user names and passwords in URLs, signatures of
 /// presigned URLs, Docker's registry logins, and the values of names like password, token and secret.
 #[must_use]
 pub fn text(text: &str, limit: usize) -> String {

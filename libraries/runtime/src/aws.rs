@@ -46,11 +46,11 @@ struct Endpoints;
 
 impl LoadServiceConfig for Endpoints {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        endpoint(key, |name| std::env::var(name).ok())
+        endpoint(&key, |name| std::env::var(name).ok())
     }
 }
 
-fn endpoint(key: ServiceConfigKey<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+fn endpoint(key: &ServiceConfigKey<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     const ALL: &str = "AWS_ENDPOINT_URL";
     if key.env() != ALL {
         return None;
@@ -100,10 +100,10 @@ mod tests {
             ServiceConfigKey::builder().service_id(service).env(env).profile("endpoint_url").build().unwrap()
         };
         for (service, expected) in [("Secrets Manager", "http://secrets"), ("SFN", "http://all")] {
-            assert_eq!(endpoint(key(service, "AWS_ENDPOINT_URL"), variable).as_deref(), Some(expected));
-            assert_eq!(endpoint(key(service, "AWS_ENDPOINT_URL"), |_| None), None);
+            assert_eq!(endpoint(&key(service, "AWS_ENDPOINT_URL"), variable).as_deref(), Some(expected));
+            assert_eq!(endpoint(&key(service, "AWS_ENDPOINT_URL"), |_| None), None);
         }
-        assert_eq!(endpoint(key("S3", "AWS_S3_USE_ARN_REGION"), variable), None);
+        assert_eq!(endpoint(&key("S3", "AWS_S3_USE_ARN_REGION"), variable), None);
     }
 
     #[test]

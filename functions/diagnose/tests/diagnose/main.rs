@@ -222,7 +222,8 @@ async fn a_shortage_of_spot_instances_changes_training_to_on_demand() {
         let answer = diagnosed(failed("TrainModel", "States.TaskFailed", cause), vec![training_logs_listed(&[])]).await;
         assert_eq!(answer.diagnosis.code, FailureCode::CapacityUnavailable);
         let answer = serde_json::to_value(answer).unwrap();
-        let next = json!({"capacityRetries": 1, "spot": false, "failingSince": "2026-01-01T00:00:00Z"});
+        let since = "2026-01-01T00:00:00Z";
+        let next = json!({"capacityRetries": 1, "spot": false, "failingSince": null, "waitingSince": since, "suspectedSince": null});
         assert_eq!((&answer["next"], &answer["retryAfterSeconds"]), (&next, &json!(600)));
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use aws_sdk_ecr::operation::describe_repositories::DescribeRepositoriesError;
 use aws_sdk_ecr::types::Tag;
-use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
-use aws_sdk_sfn::operation::list_executions::ListExecutionsOutput;
+use aws_sdk_sfn::operation::describe_execution::{DescribeExecutionError, DescribeExecutionOutput};
+use aws_sdk_sfn::operation::list_executions::{ListExecutionsError, ListExecutionsOutput};
 use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus as Status};
 use domain::execution::{Execution, ExecutionStatus};
@@ -96,7 +97,7 @@ impl Calls<'_> {
         let list = self.deps.sfn.list_executions().state_machine_arn(&self.deps.sweep.state_machine);
         let list = list.status_filter(status).max_results(PAGE).set_next_token(token.map(str::to_owned));
         list.send().await.map_err(|error| {
-            if token.is_some() && error.as_service_error().is_some_and(|error| error.is_invalid_token()) {
+            if token.is_some() && error.as_service_error().is_some_and(ListExecutionsError::is_invalid_token) {
                 return ListError::TokenExpired;
             }
             failure::log(&ReportError::Executions(CallFailed::new("Step Functions", "ListExecutions", &error)));
@@ -144,7 +145,9 @@ impl Calls<'_> {
     async fn describe(&self, arn: &str) -> Result<Option<DescribeExecutionOutput>, ReportError> {
         match self.deps.sfn.describe_execution().execution_arn(arn).send().await {
             Ok(described) => Ok(Some(described)),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_execution_does_not_exist()) => Ok(None),
+            Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => {
+                Ok(None)
+            }
             Err(error) => Err(ReportError::Executions(CallFailed::new("Step Functions", "DescribeExecution", &error))),
         }
     }
@@ -155,7 +158,9 @@ impl Repositories for Calls<'_> {
         let list = self.deps.ecr.describe_repositories().max_results(PAGE).set_next_token(token.map(str::to_owned));
         let page = list.send().await.map_err(|error| {
             // ECR has no error of its own for a token, and the token is the only parameter that varies.
-            if token.is_some() && error.as_service_error().is_some_and(|error| error.is_invalid_parameter_exception()) {
+            if token.is_some()
+                && error.as_service_error().is_some_and(DescribeRepositoriesError::is_invalid_parameter_exception)
+            {
                 return ListError::TokenExpired;
             }
             failure::log(&ReportError::Repositories(CallFailed::new("ECR", "DescribeRepositories", &error)));

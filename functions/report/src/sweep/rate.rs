@@ -51,9 +51,7 @@ impl Rate {
             return false;
         }
         self.paid = self.paid.max(turn) + self.interval;
-        if turn > now {
-            clock.sleep(turn - now).await;
-        }
+        clock.sleep(turn.saturating_sub(now)).await;
         true
     }
 }

@@ -146,10 +146,11 @@ async fn an_execution_that_runs_again_is_left_alone() {
     let deps = deps(&server, &V5);
     // It is redriven between two sweeps.
     assert_eq!(sweep(&deps).await, SweepAnswer { checked: 1, failed_calls: 1, ..NOTHING });
-    let mut redriven = state.lock().unwrap();
-    redriven.throttled.clear();
-    redriven.executions = vec![execution("arn:e", "RUNNING", 90)];
-    drop(redriven);
+    {
+        let mut redriven = state.lock().unwrap();
+        redriven.throttled.clear();
+        redriven.executions = vec![execution("arn:e", "RUNNING", 90)];
+    }
     assert_eq!(sweep(&deps).await, SweepAnswer { checked: 1, ..NOTHING });
     assert_eq!(state.lock().unwrap().reviews, [Value::Null; 0]);
 }
