@@ -37,7 +37,8 @@ test: build-local ## Run every test
 
 simulate: ## Simulate 10,000 submissions before a deadline: make simulate [ARGS="--help"]
 	@scripts/setup.sh simulate
-	@cargo run --quiet --package simulate -- $(ARGS)
+	@cargo build --quiet --workspace --features product-tests/stack --bin simulate
+	@target/$(CARGO_BUILD_TARGET)/debug/simulate $(ARGS)
 
 faults: build-local ## Run the whole fault matrix (about 15 minutes)
 	@cargo test --workspace --features product-tests/stack --quiet --test faults -- --include-ignored
