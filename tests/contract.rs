@@ -121,13 +121,20 @@ fn policy_of(resource: &str) -> Value {
             retry(&["Lambda.TooManyRequestsException"], 1, 60, 100),
             retry(&["States.TaskFailed", "States.Timeout"], 2, 60, 5),
         ]),
-        "arn:${Partition}:states:::aws-sdk:ssm:getParameter" => service(&[
-            "Ssm.SsmException",
-            "Ssm.SdkClientException",
-            "Ssm.InternalServerError",
-            "Ssm.InternalServerErrorException",
-            "Ssm.ThrottlingException",
-            "States.Timeout",
+        // Throttled calls may have either name: the first is not among the errors of this call.
+        "arn:${Partition}:states:::aws-sdk:ssm:getParameter" => json!([
+            retry(&["Ssm.ThrottlingException", "Ssm.SsmException"], 1, 60, 30),
+            retry(
+                &[
+                    "Ssm.SdkClientException",
+                    "Ssm.InternalServerError",
+                    "Ssm.InternalServerErrorException",
+                    "States.Timeout",
+                ],
+                2,
+                60,
+                5
+            ),
         ]),
         "arn:${Partition}:states:::aws-sdk:ecr:describeImages" => service(&["States.TaskFailed", "States.Timeout"]),
         "${BuildResource}" => service(&["CodeBuild.AWSCodeBuildException", "CodeBuild.SdkClientException"]),

@@ -62,6 +62,17 @@ fn a_seed_gives_the_same_evening_and_another_seed_another_one() {
     assert_ne!(first["lastOutcomeSeconds"], json(&Plan { seed: 8, ..small })["lastOutcomeSeconds"]);
 }
 
+#[test]
+fn submissions_that_arrive_all_at_once_wait_for_what_is_throttled() {
+    let quotas = Quotas { parameter_reads: 2, start_execution: (20.0, 5.0), builds: 300, ..Quotas::default() };
+    let outcomes = run(&Plan { submissions: 150, span: Duration::ZERO, quotas, ..plan() }, &definitions());
+    assert_eq!(outcomes.violations, []);
+    for service in ["Systems Manager", "Step Functions"] {
+        assert!(outcomes.calls[service].throttled > 20, "{:?}", outcomes.calls);
+    }
+    assert!(outcomes.messages.batches_repeated > 0);
+}
+
 /// A copy of the definitions with a change to each retrier.
 fn changed(change: impl Fn(&mut Value)) -> tempfile::TempDir {
     fn visit(value: &mut Value, change: &impl Fn(&mut Value)) {

@@ -83,16 +83,16 @@ impl Submissions {
     ///
     /// # Panics
     ///
-    /// When nobody submitted it: then a definition or function has mixed up names.
+    /// When there is no such submission: then a definition or function has mixed up names.
     #[must_use]
     pub(crate) fn find(&self, id: &SubmissionId) -> Index {
-        *self.by_id.get(id).unwrap_or_else(|| panic!("nobody submitted {id}"))
+        *self.by_id.get(id).unwrap_or_else(|| panic!("there is no submission {id}"))
     }
 
     /// The place of the submission with this AWS-safe id. Panics as [`Self::find`].
     #[must_use]
     pub(crate) fn find_safe(&self, id: &str) -> Index {
-        *self.by_safe_id.get(id).unwrap_or_else(|| panic!("nobody submitted {id}"))
+        *self.by_safe_id.get(id).unwrap_or_else(|| panic!("there is no submission {id}"))
     }
 }
 

@@ -173,7 +173,7 @@ impl CodeBuild {
         }
     }
 
-    /// A build has ended. Another one, which nobody can predict, leaves the queue.
+    /// A build has ended. Another one leaves the queue; the order cannot be predicted.
     pub(crate) fn end(&mut self, build: BuildId, now: Moment) -> (Ended, Option<(BuildId, Duration)>) {
         let ended = self.finish(build);
         self.running.give_back(1);
