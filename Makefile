@@ -7,7 +7,7 @@ TOOLS := PATH="$(CURDIR)/.local/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 export CARGO_BUILD_TARGET := $(shell rustc --print host-tuple 2>/dev/null)
 MARATHON := target/$(CARGO_BUILD_TARGET)/debug/marathon
 
-.PHONY: help setup build-local demo run up test simulate faults bench lint build deploy replay clean
+.PHONY: help setup build-local demo run zip-exists up test simulate faults bench lint build deploy replay clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,9 +21,12 @@ build-local: setup ## Build the functions and the program for this machine
 demo: build-local ## Run the main job: from a Kafka message to a reported outcome
 	@$(MARATHON) demo
 
-run: build-local ## Rehearse a submission: make run ZIP=path/to/submission.zip
-	@test -n "$(ZIP)" || { echo "name a submission: make run ZIP=path/to/submission.zip"; exit 2; }
+run: zip-exists build-local ## Rehearse a submission: make run ZIP=path/to/submission.zip
 	@$(MARATHON) run "$(ZIP)"
+
+zip-exists:
+	@test -n "$(ZIP)" || { echo "name a submission: make run ZIP=path/to/submission.zip"; exit 2; }
+	@test -e "$(ZIP)" || { echo "$(ZIP) does not exist: name a submission with make run ZIP=path/to/submission.zip"; exit 2; }
 
 up: build-local ## Start the system and leave it running; KAFKA_URL=host:port uses your own broker
 	@$(MARATHON) up
@@ -34,7 +37,8 @@ test: build-local ## Run every test
 
 simulate: ## Simulate 10,000 submissions before a deadline: make simulate [ARGS="--help"]
 	@scripts/setup.sh simulate
-	@cargo run --quiet --package simulate -- $(ARGS)
+	@cargo build --quiet --workspace --features product-tests/stack --bin simulate
+	@target/$(CARGO_BUILD_TARGET)/debug/simulate $(ARGS)
 
 faults: build-local ## Run the whole fault matrix (about 15 minutes)
 	@cargo test --workspace --features product-tests/stack --quiet --test faults -- --include-ignored

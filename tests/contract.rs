@@ -83,6 +83,29 @@ fn every_task_has_a_timeout_and_all_but_the_last_are_caught() {
     }
 }
 
+/// The states that a state can go to.
+fn following(state: &Value) -> Vec<&str> {
+    let handlers = ["Catch", "Choices"].into_iter().filter_map(|key| state[key].as_array()).flatten();
+    let next = handlers.map(|handler| &handler["Next"]).chain([&state["Next"], &state["Default"]]);
+    next.filter_map(Value::as_str).collect()
+}
+
+/// The sweep does not look at executions that succeeded.
+#[test]
+fn no_execution_succeeds_without_a_report() {
+    let definition: Value = serde_json::from_str(&read("statemachine/processing.asl.json")).unwrap();
+    let states = &definition["States"];
+    let mut reached: BTreeSet<&str> = BTreeSet::new();
+    let mut ahead = vec![definition["StartAt"].as_str().unwrap()];
+    while let Some(name) = ahead.pop() {
+        if name != "ReportOutcome" && reached.insert(name) {
+            assert!(states[name]["End"].is_null() && states[name]["Type"] != "Succeed", "{name} ends without a report");
+            ahead.extend(following(&states[name]));
+        }
+    }
+    assert!(reached.contains("TrainModel") && reached.contains("Diagnose"), "{reached:?}");
+}
+
 /// The one retry policy of each service. Transient errors are named as the integration names them; see
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>.
 fn policy_of(resource: &str) -> Value {

@@ -81,6 +81,7 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         a_training_log_keeps_the_order_of_both_streams_and_ends_with_the_error,
         a_rehearsal_keeps_files_that_score_by_hand_as_they_did_on_the_platform,
         a_rehearsal_trains_on_the_participants_own_data,
+        lines_of_a_dockerfile_reach_no_process_and_no_server_of_this_machine,
         training_that_runs_out_of_memory_is_rejected_as_such,
         a_train_program_that_cannot_be_run_is_named_as_such,
         training_without_valid_predictions_is_rejected,
@@ -460,10 +461,35 @@ async fn a_rehearsal_trains_on_the_participants_own_data(_: &Stack) -> Result<()
     ensure!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let outcome: Value = serde_json::from_slice(&run.stdout)?;
     ensure!(outcome["status"] == "completed" && outcome["scores"].is_null(), "{outcome}");
+    let stderr = String::from_utf8_lossy(&run.stderr);
+    ensure!(stderr.contains("predictions.csv has 2 rows. They are not scored"), "{stderr}");
+    ensure!(stderr.contains("outcome.json, model.tar.gz, output.tar.gz, predictions.csv, build.log"), "{stderr}");
     let text = |name: &str| std::fs::read_to_string(kept.path().join(name));
     ensure!(text("predictions.csv")? == "id,probability\na,0.75\nb,0.25\n", "{}", text("predictions.csv")?);
     ensure!(text("training.log")?.contains("Read-only file system"), "{}", text("training.log")?);
     ensure!(std::fs::read_dir(data.path())?.count() == 1, "the data was changed");
+    Ok(())
+}
+
+async fn lines_of_a_dockerfile_reach_no_process_and_no_server_of_this_machine(stack: &Stack) -> Result<()> {
+    let server = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let mut host = tokio::process::Command::new("sleep").arg("600").kill_on_drop(true).spawn()?;
+    let (port, victim) = (server.local_addr()?.port(), host.id().context("a running process")?);
+    // No other process has this argument.
+    let left = format!("86{}", victim % 1000 + 1000);
+    let emulator = &stack.clients.endpoint;
+    let submission = dockerfile(&format!(
+        "FROM public.ecr.aws/docker/library/busybox:1.37\n\
+         RUN setsid sleep {left} & wget -q -T 2 -O /got http://127.0.0.1:{port}/; wget -q -T 2 -O /got {emulator}/; \
+         kill -9 {victim}; test ! -s /got && test $(ls -d /proc/[0-9]* | wc -l) -lt 10\n\
+         RUN printf '#!/bin/sh\\n' >/bin/train && chmod +x /bin/train\n"
+    ))?;
+    let (_, outcome) = process(stack, &new_id()?, submission.path()).await?;
+    ensure!(outcome.image.is_some(), "{outcome:?}");
+    ensure!(timeout(Duration::from_millis(1), server.accept()).await.is_err(), "a line reached a server");
+    ensure!(host.try_wait()?.is_none(), "a line killed a process");
+    let found = tokio::process::Command::new("pgrep").args(["-f", &format!("^sleep {left}")]).output().await?;
+    ensure!(found.stdout.is_empty(), "a process of the build is still running");
     Ok(())
 }
 
@@ -480,12 +506,24 @@ async fn a_train_program_that_cannot_be_run_is_named_as_such(stack: &Stack) -> R
     let base = "FROM public.ecr.aws/docker/library/busybox:1.37\n";
     let windows = r"RUN printf '#!/bin/sh\r\necho hello\r\n' >/bin/train && chmod +x /bin/train";
     let not_executable = r"RUN printf '#!/bin/sh\n' >/bin/train";
-    for train in ["", windows, not_executable] {
+    let other_platform = r"RUN printf 'program' >/bin/train && chmod +x /bin/train";
+    for (train, says) in [
+        ("", "not found on the PATH, or is not executable"),
+        (windows, "Unix line endings"),
+        (not_executable, "chmod 755"),
+        (other_platform, "another platform"),
+    ] {
         let submission = dockerfile(&format!("{base}{train}\n"))?;
         let outcome = rejected(stack, submission.path(), FailureCode::ImageUnusable).await?;
         let message = &failure_of(&outcome)?.message;
-        ensure!(message.contains("chmod 755") && message.contains("Unix line endings"), "{train}: {message}");
+        ensure!(message.contains(says), "{train}: {message}");
     }
+    let starts_another = dockerfile(&format!(
+        "{base}{}\n",
+        r"RUN printf '#!/bin/sh\npython3 train.py\n' >/bin/train && chmod +x /bin/train"
+    ))?;
+    let outcome = rejected(stack, starts_another.path(), FailureCode::TrainingFailed).await?;
+    ensure!(failure_of(&outcome)?.message.contains("started another program that was not found"), "{outcome:?}");
     Ok(())
 }
 

@@ -271,6 +271,17 @@ async fn every_http_case_is_answered_as_documented(stack: &Stack) -> Result<()> 
         let (status, answer) = ask(stack, method, &path, Some(key), sent).await?;
         ensure!(status == 422 && answer["error"] == "unscorable" && answer["field"] == "created", "{status} {answer}");
     }
+    for (attribute, value, says) in [
+        ("created", "2026-01-01T01:01:41+01:00", "ends with Z"),
+        ("created", "2999-01-01T00:00:00Z", "in the future"),
+        ("userId", "", "must not be empty"),
+    ] {
+        let id = registered(stack, 102, distinct(22)).await?;
+        set(stack, &id, attribute, value).await?;
+        let (status, answer) = post(body(stack, &id).to_string()).await?;
+        let message = answer["message"].as_str().unwrap_or_default();
+        ensure!(status == 422 && answer["field"] == attribute && message.contains(says), "{status} {answer}");
+    }
     set(stack, &malformed, "created", "2026-01-01T00:01:41Z").await?;
     ensure!(post(body(stack, &malformed).to_string()).await?.0 == StatusCode::ACCEPTED);
 
@@ -449,7 +460,7 @@ async fn a_challenge_without_settings_fails_the_execution(stack: &Stack) -> Resu
     ensure!(ended.error.as_deref() == Some("ScoringFault"), "{:?}", ended.error);
     let record = get(stack, &format!("/submissions/{id}")).await?.1;
     let message = record["failures"]["predictions"]["message"].as_str();
-    ensure!(message.is_some_and(|message| message.contains("has no SSM parameter")), "{record}");
+    ensure!(message.is_some_and(|message| message.contains("/challenges/nowhere, were not found")), "{record}");
     Ok(())
 }
 

@@ -23,6 +23,8 @@ fn settings(function: &str) -> Vec<(&'static str, &'static str)> {
         ],
         "DiagnoseFunction" => vec![("STACK_NAME", "mm"), ("BUILD_PROJECT", "mm-build")],
         "ReportFunction" => vec![
+            ("INTAKE_FUNCTION", "mm-intake"),
+            ("INTAKE_NEEDS_MAPPING", "true"),
             ("OUTPUT_S3_BUCKET", "models"),
             ("STACK_NAME", "mm"),
             ("STATE_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:mm"),
@@ -81,6 +83,8 @@ fn each_function_names_the_setting_that_is_malformed() {
         ("FetchFunction", "SUBMISSION_API_URL", "not an url"),
         ("DiagnoseFunction", "RETRY_HORIZON_SECONDS", "6h"),
         ("ReportFunction", "REPORT_DEADLINE_MINUTES", "1h"),
+        ("ReportFunction", "INTAKE_NEEDS_MAPPING", "yes"),
+        ("ReportFunction", "IMAGE_RETENTION_DAYS", "-1"),
         ("ReportFunction", "SUBMISSION_API_VERSION", "v7"),
         ("ScoreFunction", "MAX_PREDICTIONS_BYTES", "256 MB"),
         ("ScoreFunction", "CHALLENGE_MAX_RUNTIME_IN_SECONDS", "0"),

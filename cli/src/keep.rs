@@ -20,16 +20,27 @@ pub(crate) struct Results<'a> {
     pub(crate) outcome: &'a Outcome,
 }
 
+/// What was kept.
+#[derive(Default)]
+pub(crate) struct Kept {
+    /// Files and folders, in the order of writing.
+    pub(crate) names: Vec<String>,
+    /// Lines of `predictions.csv` without the header, if there are predictions.
+    pub(crate) prediction_rows: Option<usize>,
+}
+
 impl Results<'_> {
     /// Writes `outcome.json`, `model.tar.gz`, `output.tar.gz`, `predictions.csv`, a log for each build and training job, and
     /// the files of the challenge that scored the predictions to the folder, as far as they exist. Archives are copied and
     /// not unpacked: their entries are the submission's. Only `predictions.csv` is taken out, as the platform does it.
-    pub(crate) async fn keep(&self, folder: &Path) -> Result<()> {
-        std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-        let write = |name: &str, bytes: &[u8]| {
+    pub(crate) async fn keep(&self, folder: &Path) -> Result<Kept> {
+        let mut kept = Kept::default();
+        let mut write = |name: &str, bytes: &[u8]| {
             let path = folder.join(name);
+            kept.names.push(name.to_owned());
             std::fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))
         };
+        let mut prediction_rows = None;
         write("outcome.json", format!("{}\n", serde_json::to_string_pretty(self.outcome)?).as_bytes())?;
         if let Some(training) = &self.outcome.training {
             let model = training.model_uri.strip_prefix(&format!("s3://{OUTPUT_BUCKET}/"));
@@ -41,7 +52,11 @@ impl Results<'_> {
                 write("output.tar.gz", &output)?;
                 let mut predictions = Vec::new();
                 match outputs::copy_predictions(output.as_slice(), MAX_PREDICTIONS_BYTES, &mut predictions) {
-                    Ok(_) => write("predictions.csv", &predictions)?,
+                    Ok(_) => {
+                        let lines = predictions.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+                        prediction_rows = Some(lines.saturating_sub(1));
+                        write("predictions.csv", &predictions)?;
+                    }
                     // The outcome says what is wrong with them if they should have been scored.
                     Err(error) => eprintln!("predictions.csv is not kept: {error}"),
                 }
@@ -60,6 +75,6 @@ impl Results<'_> {
                 write(&format!("{name}{number}.log"), log.as_bytes())?;
             }
         }
-        Ok(())
+        Ok(Kept { prediction_rows, ..kept })
     }
 }

@@ -1,12 +1,14 @@
 //! `marathon`: the program of the Marathon Match Processor for people.
 
 mod check;
+mod deployed;
 mod keep;
 mod rehearse;
 mod replay;
 mod score;
 mod screen;
 mod up;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -15,7 +17,7 @@ use clap::{Parser, Subcommand};
 use local::parameters::InvalidParameter;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Rehearses and scores submissions on this machine, and replays quarantined records of deployed stacks.
+/// Rehearses and scores submissions on this machine; verifies deployed stacks and replays their quarantined records.
 #[derive(Debug, Parser)]
 #[command(name = "marathon", version, arg_required_else_help = true)]
 struct Arguments {
@@ -30,6 +32,7 @@ enum Command {
     Demo(rehearse::Demo),
     Up(up::Up),
     Replay(replay::Replay),
+    Verify(verify::Verify),
     #[command(subcommand)]
     Score(score::ScoreCommand),
 }
@@ -41,6 +44,11 @@ const REJECTED: u8 = 3;
 /// Exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
+/// The context of errors that only another command line can avoid, such as a missing file.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUsage(String);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
@@ -49,11 +57,13 @@ async fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(interrupted()).await,
         Command::Up(up) => up.run(interrupted()).await,
         Command::Replay(replay) => replay.run().await,
+        Command::Verify(verify) => verify.run(interrupted()).await,
         Command::Score(score) => score.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        if error.is::<InvalidParameter>() { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
+        let is_usage = error.is::<InvalidParameter>() || error.is::<WrongUsage>();
+        if is_usage { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
     })
 }
 

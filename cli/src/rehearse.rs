@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use domain::SubmissionId;
 use domain::outcome::Status;
@@ -14,7 +14,7 @@ use local::watch::{execution_arn, follow};
 
 use crate::keep::Results;
 use crate::up::StackArguments;
-use crate::{INTERRUPTED, REJECTED, screen};
+use crate::{INTERRUPTED, REJECTED, WrongUsage, screen};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -31,8 +31,8 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// Rehearse a submission: build its image, train its model and score its predictions on this machine
 ///
-/// Shows each step as it happens and the outcome at the end. The outcome, the model, the predictions and the logs are kept
-/// in the folder that the last line names.
+/// Shows each step as it happens and the outcome at the end. What is there of the outcome, the model, the predictions and the
+/// logs is kept in the folder that the last line names. Run it in the repository of the processor, after `make build-local`.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Examples:\n  marathon run submission.zip\n  marathon run my-submission/ --memory 8192 --json\n  marathon run my-submission/ --data my-data/ --keep my-results/\n\n{EXIT_STATUS}"))]
 pub(crate) struct Run {
@@ -51,7 +51,8 @@ pub(crate) struct Run {
 
 /// Publish the sample message on Kafka and follow the sample submission to its outcome
 ///
-/// The same as `marathon run samples/submissions/regression`.
+/// The same as `marathon run samples/submissions/regression`. Run it in the repository of the processor, after
+/// `make build-local`.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct Demo {
@@ -71,18 +72,21 @@ struct Rehearsal {
     stack: StackArguments,
 }
 
+fn usage(doing: &str, path: &Path) -> WrongUsage {
+    WrongUsage(format!("{doing} {}", path.display()))
+}
+
 impl Run {
     pub(crate) async fn run(self, interrupted: impl Future<Output = Result<()>>) -> Result<ExitCode> {
-        std::fs::metadata(&self.submission).with_context(|| format!("reading {}", self.submission.display()))?;
+        std::fs::metadata(&self.submission).with_context(|| usage("reading", &self.submission))?;
         let id = match self.id {
             Some(id) => id,
             None => uuid::Uuid::new_v4().to_string().parse()?,
         };
         let mut options = self.rehearsal.stack.options()?;
         if let Some(data) = &self.data {
-            let folder = data.canonicalize().with_context(|| format!("reading {}", data.display()))?;
-            ensure!(folder.is_dir(), "{} is not a folder", data.display());
-            options.data = Some(folder);
+            std::fs::read_dir(data).with_context(|| usage("reading", data))?;
+            options.data = Some(data.canonicalize().with_context(|| usage("reading", data))?);
         }
         self.rehearsal.run(&id, &self.submission, &options, interrupted).await
     }
@@ -103,6 +107,25 @@ impl Rehearsal {
         options: &Options,
         interrupted: impl Future<Output = Result<()>>,
     ) -> Result<ExitCode> {
+        let folder = self.keep.clone().unwrap_or_else(|| Path::new("results").join(id.as_str()));
+        let is_new = !folder.exists();
+        std::fs::create_dir_all(&folder).with_context(|| usage("creating", &folder))?;
+        let code = self.follow(id, submission, options, &folder, interrupted).await;
+        if is_new {
+            // Fails if something is kept there, which is the usual case.
+            let _ = std::fs::remove_dir(&folder);
+        }
+        code
+    }
+
+    async fn follow(
+        &self,
+        id: &SubmissionId,
+        submission: &Path,
+        options: &Options,
+        folder: &Path,
+        interrupted: impl Future<Output = Result<()>>,
+    ) -> Result<ExitCode> {
         let mut interrupted = std::pin::pin!(interrupted);
         // What was started before an interruption ends with this process.
         let stack = tokio::select! {
@@ -110,14 +133,14 @@ impl Rehearsal {
             done = &mut interrupted => return done.map(|()| ExitCode::from(INTERRUPTED)),
         };
         let code = tokio::select! {
-            code = self.rehearse(id, submission, &stack) => code,
+            code = self.rehearse(id, submission, &stack, folder) => code,
             done = &mut interrupted => done.map(|()| ExitCode::from(INTERRUPTED)),
         };
         stack.stop().await;
         code
     }
 
-    async fn rehearse(&self, id: &SubmissionId, submission: &Path, stack: &Stack) -> Result<ExitCode> {
+    async fn rehearse(&self, id: &SubmissionId, submission: &Path, stack: &Stack, folder: &Path) -> Result<ExitCode> {
         stack.submit(id, submission).await?;
         self.print(&format!("published on {TOPIC}: {id} passed its antivirus scan"));
         let execution = execution_arn(&stack.deployed.state_machine, id.aws_safe().as_str());
@@ -133,9 +156,16 @@ impl Rehearsal {
         } else {
             anstream::println!("\n{}", screen::end(&ended, &outcome));
         }
-        let folder = self.keep.clone().unwrap_or_else(|| Path::new("results").join(id.as_str()));
-        Results { stack, outcome: &outcome }.keep(&folder).await?;
-        self.print(&format!("Outcome, model, predictions and logs are in {}", folder.display()));
+        let kept = Results { stack, outcome: &outcome }.keep(folder).await?;
+        if outcome.status == Status::Completed
+            && outcome.scores.is_none()
+            && let Some(rows) = kept.prediction_rows
+        {
+            self.print(&format!(
+                "predictions.csv has {rows} rows. They are not scored: only the sample data has a challenge."
+            ));
+        }
+        self.print(&format!("Kept in {}: {}", folder.display(), kept.names.join(", ")));
         Ok(match outcome.status {
             Status::Completed => ExitCode::SUCCESS,
             Status::Rejected => ExitCode::from(REJECTED),

@@ -4,11 +4,12 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use aws_config::BehaviorVersion;
 use aws_sdk_lambda::primitives::Blob;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::deployed::{DeployedStack, setting};
 
 /// Where `intake` stores records that it cannot read.
 const QUARANTINE: &str = "quarantine/";
@@ -100,20 +101,10 @@ struct StagedRecords {
 impl StagedRecords {
     /// Finds the bucket in the settings of the stack's function `intake`.
     async fn of_stack(stack: &str) -> Result<Self> {
-        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
-        config.region().context("no AWS region is configured: set AWS_REGION or choose an AWS_PROFILE")?;
-        let lambda = aws_sdk_lambda::Client::new(&config);
-        let intake = format!("{stack}-intake");
-        let function = lambda.get_function_configuration().function_name(&intake).send().await.with_context(|| {
-            format!("the function {intake} could not be read: check the stack's name, the region and the credentials")
-        })?;
-        let variables = function.environment().and_then(|environment| environment.variables());
-        let bucket = variables.and_then(|variables| variables.get("QUARANTINE_BUCKET")).cloned();
-        let bucket = bucket.with_context(|| format!("the function {intake} has no setting QUARANTINE_BUCKET"))?;
-        // An emulator at a host name does not resolve buckets as its subdomains.
-        let path_style = std::env::var_os("AWS_ENDPOINT_URL").is_some();
-        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(path_style).build();
-        Ok(Self { s3: aws_sdk_s3::Client::from_conf(s3), lambda, bucket, intake })
+        let stack = DeployedStack::of_name(stack).await?;
+        let bucket = setting(&stack.settings("intake").await?, "QUARANTINE_BUCKET")?;
+        let intake = stack.function("intake");
+        Ok(Self { s3: stack.s3, lambda: stack.lambda, bucket, intake })
     }
 
     async fn keys(&self) -> Result<Vec<String>> {

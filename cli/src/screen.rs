@@ -9,6 +9,8 @@ use domain::Scores;
 use domain::outcome::{Outcome, Status};
 use local::watch::{Ended, Visit};
 
+/// How this machine differs from AWS.
+const READ_ONLY: &str = "In a rehearsal, only /opt/ml, /tmp and /run of a training container are writable; on AWS, its whole file system is. Write to one of these folders.";
 /// Characters of the longest bar of the timeline.
 const BAR: u128 = 40;
 
@@ -74,6 +76,12 @@ impl Display for Headline<'_> {
         };
         let step = failure.step.map(|step| format!(" in step {step:?}")).unwrap_or_default();
         writeln!(f, "{word}: {}{step}\n{}", failure.code, failure.message)?;
+        if let Some(detail) = &failure.detail {
+            writeln!(f, "Detail: {detail}")?;
+        }
+        if failure.log_tail.iter().any(|line| line.to_ascii_lowercase().contains("read-only file system")) {
+            writeln!(f, "{READ_ONLY}")?;
+        }
         if self.0.status == Status::Failed {
             let code = failure.code;
             writeln!(
@@ -125,14 +133,9 @@ impl Display for OutcomeText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let outcome = self.0;
         writeln!(f, "  submission   {}", outcome.submission_id)?;
-        if let Some(failure) = &outcome.failure {
-            if let Some(detail) = &failure.detail {
-                writeln!(f, "  detail       {detail}")?;
-            }
-            if !failure.log_tail.is_empty() {
-                writeln!(f, "  last lines of the log:")?;
-                failure.log_tail.iter().try_for_each(|line| writeln!(f, "    │ {line}"))?;
-            }
+        if let Some(failure) = outcome.failure.as_ref().filter(|failure| !failure.log_tail.is_empty()) {
+            writeln!(f, "  last lines of the log:")?;
+            failure.log_tail.iter().try_for_each(|line| writeln!(f, "    │ {line}"))?;
         }
         if let Some(archive) = &outcome.archive {
             let (bucket, key, bytes, sha256) = (&archive.bucket, &archive.key, archive.bytes, &archive.sha256);
@@ -231,6 +234,17 @@ mod tests {
                         "message": "The image did not build.", "detail": "COPY failed", "logTail": ["#5 ERROR", "gone"]},
         }));
         insta::assert_snapshot!(plain(&ended, &outcome));
+    }
+
+    #[test]
+    fn a_file_system_that_is_read_only_on_this_machine_is_explained() {
+        let ended = Ended { status: "SUCCEEDED".into(), output: None, error: None, visits: Vec::new() };
+        let outcome = outcome(&json!({
+            "status": "rejected",
+            "failure": {"code": "TrainingFailed", "fault": "participant", "step": "TrainModel", "message": "It failed.",
+                        "logTail": ["OSError: [Errno 30] Read-only file system: '/cache'"]},
+        }));
+        assert!(plain(&ended, &outcome).contains("only /opt/ml, /tmp and /run"), "{}", plain(&ended, &outcome));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use local::emulator::REGION;
 use local::parameters::Parameters;
 use local::stack::{Options, SAMPLE_ID, Stack};
 
+use crate::WrongUsage;
 use crate::rehearse::SAMPLE;
 
 /// Options of every command that starts the local stack.
@@ -22,13 +23,13 @@ pub(crate) struct StackArguments {
     #[arg(long, env = "KAFKA_URL", value_name = "SERVERS")]
     kafka_url: Option<String>,
     /// Memory of a training container in MB
-    #[arg(long, default_value_t = 4096, value_name = "MB")]
+    #[arg(long, default_value_t = 4096, value_name = "MB", value_parser = clap::value_parser!(u64).range(64..=1_048_576))]
     memory: u64,
     /// Template parameter to override, such as MaxRuntimeInSeconds=600; can be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
-    /// Factor by which waits between retries are multiplied; 1 waits as long as on AWS
-    #[arg(long, default_value_t = 0.05, value_name = "FACTOR")]
+    /// Factor from 0 to 1 by which waits between retries are multiplied; 1 waits as long as on AWS
+    #[arg(long, default_value_t = 0.05, value_name = "FACTOR", value_parser = factor)]
     wait_scale: f64,
 }
 
@@ -51,11 +52,16 @@ impl StackArguments {
     }
 }
 
+fn factor(text: &str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|factor| (0.0..=1.0).contains(factor)).ok_or("expected a number from 0 to 1")
+}
+
 /// The repository that the command runs in: it holds the template and the built functions.
 fn repository() -> Result<PathBuf> {
     let here = std::env::current_dir()?;
     let root = here.ancestors().find(|folder| folder.join("template.yaml").is_file());
-    root.map(PathBuf::from).context("there is no template.yaml here: run this in the repository of the processor")
+    let problem = "there is no template.yaml here or in a parent folder: run this command in the repository of the processor, after `make build-local`";
+    root.map(PathBuf::from).with_context(|| WrongUsage(problem.to_owned()))
 }
 
 /// Start the whole system on this machine and leave it running until Ctrl-C

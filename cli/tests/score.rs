@@ -124,6 +124,12 @@ fn a_metric_is_computed_for_the_ids_of_the_truth() {
     let output = run(&["--metric", "auc", "right.csv"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "right.csv: 2 rows\n  auc         1.000000\n");
 
+    // A file that cannot be scored does not hide the others.
+    let output = run(&["--metric", "auc", "partial.csv", "right.csv"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "right.csv: 2 rows\n  auc         1.000000\n");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("partial.csv"));
+
     for (arguments, status, expected) in [
         (&["partial.csv"][..], 1, "partial.csv has no prediction for 1 of the ids in truth.csv, such as b"),
         (&["truth.csv"], 1, "probability"),

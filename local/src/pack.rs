@@ -29,12 +29,17 @@ fn add_folder(zip: &mut ZipWriter<File>, root: &Path, folder: &Path) -> Result<(
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        if entry.file_type()?.is_dir() {
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
             add_folder(zip, root, &path)?;
             continue;
         }
         let name = path.strip_prefix(root)?.to_str().context("a file's name is not UTF-8")?;
-        if !path.is_file() {
+        // Following a link would pack a file of this machine that the folder does not hold.
+        if kind.is_symlink() {
+            bail!("{name} is a symbolic link, which submissions may not contain: replace it with a regular file");
+        }
+        if !kind.is_file() {
             bail!("{name} is neither a file nor a folder");
         }
         let mut file = File::open(&path)?;
@@ -50,6 +55,14 @@ fn add_folder(zip: &mut ZipWriter<File>, root: &Path, folder: &Path) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_is_refused_and_not_followed() {
+        let (folder, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::os::unix::fs::symlink("/etc/hostname", folder.path().join("data.csv")).unwrap();
+        let error = archive_of(folder.path(), work.path()).unwrap_err();
+        assert!(format!("{error:#}").contains("data.csv is a symbolic link"), "{error:#}");
+    }
 
     #[test]
     fn a_packed_file_stays_executable_if_it_was() {

@@ -252,6 +252,8 @@ mod tests {
             "KafkaConsumerGroup=*",
             "LogLevel=WARN",
             "LogLevel=TRACE",
+            "ImageRetentionDays=27",
+            "StagingRetentionDays=27",
         ]
         .map(refused);
         insta::assert_snapshot!(refusals.join("\n"));

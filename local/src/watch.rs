@@ -111,12 +111,20 @@ fn add(visits: &mut Vec<Visit>, event: &HistoryEvent, at: Duration) {
     } else if let Some(last) = visits.last_mut()
         && let Some(failed) = attempt_failed(event.r#type().as_str())
     {
-        last.failed = failed;
+        last.failed = failed || is_stopped_job(event);
     } else if (event.state_exited_event_details().is_some() || event.r#type().as_str().starts_with("Execution"))
         && let Some(last) = visits.last_mut()
     {
         last.took.get_or_insert(at.saturating_sub(last.entered));
     }
+}
+
+/// Whether a task succeeded with a training job that did not reach its end. Later states decide what that means.
+fn is_stopped_job(event: &HistoryEvent) -> bool {
+    let activity = event.activity_succeeded_event_details().and_then(|details| details.output());
+    let output = activity.or_else(|| event.task_succeeded_event_details().and_then(|details| details.output()));
+    let job = output.and_then(|output| serde_json::from_str::<serde_json::Value>(output).ok());
+    job.is_some_and(|job| job["TrainingJobStatus"] == "Stopped")
 }
 
 /// Whether an event says that an attempt at a state failed or succeeded. The types of events:

@@ -14,6 +14,9 @@ use local::stack::SAMPLE_ID;
 use crate::pages::{self, SCREEN, Shown, read, root};
 use crate::{rules, shell};
 
+/// What the emulator takes for credentials and a region.
+const CREDENTIALS: [(&str, &str); 3] =
+    [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_DEFAULT_REGION", "us-east-1")];
 /// Longer than any command takes.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// The id of the submission whose predictions are scored.
@@ -35,7 +38,9 @@ const PLACEHOLDERS: [(&str, &str); 13] = [
     ("YOU@EXAMPLE.ORG", "you@example.org"),
 ];
 /// Placeholders that only the running stack knows, and commands that tell them.
-const ASKED: [(&str, &str); 9] = [
+const ASKED: [(&str, &str); 11] = [
+    ("SCORING_STATE_MACHINE_ARN", "ScoringStateMachineArn"),
+    ("KAFKA", ""),
     ("STAGING_BUCKET", "StagingBucketName"),
     ("SCORING_BUCKET", "ScoringBucketName"),
     ("SUBMISSIONS_TABLE", "SubmissionsTableName"),
@@ -47,7 +52,8 @@ const ASKED: [(&str, &str); 9] = [
     ("KEY", ""),
 ];
 /// Commands that do not run here, by how they begin, and why.
-const ELSEWHERE: [(&str, &str); 21] = [
+const ELSEWHERE: [(&str, &str); 24] = [
+    ("marathon verify --stack", "needs submissions that have not run: this test runs it with its own"),
     ("make setup", "installs packages"),
     ("make build-local", "builds what this test runs"),
     ("make demo", "starts a stack of its own, as tests/end_to_end.rs does"),
@@ -66,7 +72,9 @@ const ELSEWHERE: [(&str, &str); 21] = [
     ("aws service-quotas", "the emulator has no quotas"),
     ("curl --write-out", "the URL of a function leads to AWS"),
     ("aws sqs send-message", "version 1 of the AWS CLI takes the endpoint of SQS from the queue's URL"),
+    ("aws stepfunctions redrive-execution", "the emulator cannot redrive"),
     ("aws stepfunctions stop-execution", "there is nothing to stop"),
+    ("aws lambda update-event-source-mapping", "the poller of the local stack needs no mapping"),
     ("aws sagemaker stop-training-job", "there is nothing to stop"),
     ("aws sagemaker list-training-jobs", "the emulator does not train"),
 ];
@@ -257,6 +265,7 @@ fn every_shown_command_that_can_run_here_succeeds() {
     for (name, output) in ASKED {
         let value = match name {
             "ENDPOINT" => up.after("\n  AWS "),
+            "KAFKA" => up.after("\n  Kafka "),
             "SUBMIT_URL" => up.after("\n  scoring API "),
             "KEY" => up.after("(a key: "),
             _ => output_of(&up, folder.path(), output),
@@ -286,8 +295,97 @@ fn every_shown_command_that_can_run_here_succeeds() {
         failures.push(format!("VERIFICATION.md does not raise every alarm: {error}"));
     }
     drop(session);
+    verify_passes_and_skips_what_the_emulator_lacks(&up);
+    an_interrupted_verify_restores_the_settings(&up);
     up.stop();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// `marathon verify` on the stack, with two samples that are new to it.
+fn verify(up: &Up, folder: &Path) -> Command {
+    let served = PathBuf::from(up.after("(serves ").trim_end_matches(':'));
+    let work = tempfile::tempdir().unwrap();
+    let mut command = Command::new(rules::program());
+    command.args(["verify", "--json", "--stack", "marathon-match-local"]).current_dir(folder);
+    for (option, sample) in [("--good", "regression"), ("--broken", "failing-training")] {
+        let id = uuid::Uuid::new_v4().to_string();
+        let archive = pack::archive_of(&root().join("samples/submissions").join(sample), work.path()).unwrap();
+        std::fs::copy(archive, served.join(format!("{id}.zip"))).unwrap();
+        command.args([option, &id]);
+    }
+    command.env("AWS_ENDPOINT_URL", up.after("\n  AWS ")).envs(CREDENTIALS);
+    command
+}
+
+fn verify_passes_and_skips_what_the_emulator_lacks(up: &Up) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = verify(up, folder.path()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let checks: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let of = |result: &str| -> Vec<String> {
+        let checks = checks.as_array().unwrap().iter().filter(|check| check["result"] == result);
+        checks.map(|check| check["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let skipped = [
+        "build-quota",
+        "training-quota",
+        "kafka-secret",
+        "training-log-retention",
+        "kms-key",
+        "good-training",
+        "redrive",
+        "broken-outcome",
+        "broken-review",
+        "metrics",
+        "alarm",
+    ];
+    assert_eq!(of("skipped"), skipped, "{errors}");
+    let passed = [
+        "functions",
+        "api-credentials",
+        "api-keys",
+        "training-data",
+        "output-retention",
+        "test-challenge",
+        "good-first-run",
+        "broken-first-run",
+        "good-execution",
+        "good-outcome",
+        "good-image",
+        "good-model",
+        "good-review",
+        "logs",
+        "fault",
+        "fault-outcome",
+        "fault-review",
+        "settings-restored",
+    ];
+    assert_eq!(of("passed"), passed, "{errors}");
+    assert_eq!(of("warned"), ["event-source", "concurrency"], "{errors}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the copy of the settings stays");
+}
+
+fn an_interrupted_verify_restores_the_settings(up: &Up) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = || {
+        let mut aws = Command::new(root().join(".local/tools/bin/aws"));
+        aws.args(["ssm", "get-parameter", "--output", "text", "--query", "Parameter.Value", "--name"]);
+        aws.arg(format!("/marathon-match-local/challenges/{}", local::challenge::CHALLENGE));
+        aws.env("AWS_ENDPOINT_URL", up.after("\n  AWS ")).envs(CREDENTIALS);
+        String::from_utf8(aws.output().unwrap().stdout).unwrap()
+    };
+    let before = settings();
+    let mut running = verify(up, folder.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(running.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut rest = lines.skip_while(|line| !line.contains("settings become invalid now"));
+    assert!(rest.next().is_some(), "verify did not get to the settings");
+    let interrupt = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let rest: Vec<String> = rest.collect();
+    assert_eq!(running.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("settings-restored")), "{rest:?}");
+    assert_eq!(settings(), before);
 }
 
 /// Runs the statements of some pages, each page in a session of its own. Returns those that failed, with their errors.
@@ -333,7 +431,7 @@ fn output_of(up: &Up, folder: &Path, output: &str) -> String {
         .arg(query)
         .current_dir(folder)
         .env("AWS_ENDPOINT_URL", up.after("\n  AWS "))
-        .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_DEFAULT_REGION", "us-east-1")])
+        .envs(CREDENTIALS)
         .output()
         .unwrap();
     String::from_utf8(answer.stdout).unwrap().trim().to_owned()

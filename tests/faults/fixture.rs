@@ -97,7 +97,7 @@ impl Fixture {
             Sample::Unreadable | Sample::Unknown => return Ok(()),
         };
         // Of a challenge without settings, so that it is not scored.
-        let metadata = json!({"id": id, "challengeId": 1, "memberId": 1, "submittedDate": "2026-01-01T00:00:00.000Z"});
+        let metadata = json!({"id": id, "challengeId": 1, "memberId": 1, "created": "2026-01-01T00:00:00.000Z"});
         std::fs::write(self.stack.api.folder.join(format!("{id}.json")), metadata.to_string())?;
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("train"), format!("#!/bin/sh\n{train}\n"))?;

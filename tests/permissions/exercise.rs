@@ -1,5 +1,6 @@
 //! Lets every function make every call that it has.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::time::sleep;
 
 use crate::functions;
-use crate::record::{Call, Recorder};
+use crate::record::{Call, Fields, Recorder};
 
 const BASE: &str = "FROM public.ecr.aws/docker/library/busybox:1.37\n";
 
@@ -54,8 +55,9 @@ impl Fixture {
         let stack = Stack::start(&options, |_| {}).await?;
         aws.forward_to(&stack.clients.endpoint);
         jobs.forward_to(&stack.job_api.url);
-        // The template only allows deadlines longer than a test may take.
+        // The template only allows times longer than a test may take.
         functions::set_variable(&stack, "report", "REPORT_DEADLINE_MINUTES", "0").await?;
+        functions::set_variable(&stack, "report", "IMAGE_RETENTION_DAYS", "0").await?;
         let secret = stack.clients.secrets.describe_secret().secret_id("marathon-match/auth0").send().await?;
         let auth0_secret = secret.arn().context("the secret has no ARN")?.to_owned();
         Ok(Self { stack, root, auth0_secret, recorder })
@@ -94,9 +96,10 @@ pub(crate) async fn all(fixture: &Fixture) -> Result<Vec<Call>> {
         unknown(fixture),
         without_outcome(fixture),
     )?;
-    // Every execution has ended, and is due.
+    let repositories = tags_of_repositories(fixture).await?;
+    // Every execution has ended and is due, and every image is old.
     functions::invoke(&fixture.stack, "report", &json!({"action": "sweep"})).await?;
-    with_tags(fixture).await
+    Ok(with_tags(fixture, &repositories))
 }
 
 fn new_id() -> Result<SubmissionId> {
@@ -236,17 +239,25 @@ async fn scored_over_http(fixture: &Fixture) -> Result<()> {
     Ok(())
 }
 
-/// The recorded calls, with the tags of the repositories and jobs that they touch.
-async fn with_tags(fixture: &Fixture) -> Result<Vec<Call>> {
+/// The tags of each repository, by its name.
+async fn tags_of_repositories(fixture: &Fixture) -> Result<BTreeMap<String, Fields>> {
     let ecr = aws_sdk_ecr::Client::new(&config(&fixture.stack.clients.endpoint).await);
+    let mut repositories = BTreeMap::new();
+    for repository in ecr.describe_repositories().send().await?.repositories() {
+        let arn = repository.repository_arn().context("a repository has no ARN")?;
+        let tags = ecr.list_tags_for_resource().resource_arn(arn).send().await?;
+        let tags = tags.tags().iter().map(|tag| (format!("resourceTag:{}", tag.key()), tag.value().to_owned()));
+        repositories.insert(repository.repository_name().unwrap_or_default().to_owned(), tags.collect());
+    }
+    Ok(repositories)
+}
+
+/// The recorded calls, with the tags of the repositories and jobs that they touch.
+fn with_tags(fixture: &Fixture, repositories: &BTreeMap<String, Fields>) -> Vec<Call> {
     let mut calls = fixture.recorder.calls();
     for call in &mut calls {
         if let Some(name) = call.fields.get("repositoryName").or_else(|| call.fields.get("repositoryNames")).cloned() {
-            let arn = format!("arn:aws:ecr:us-east-1:000000000000:repository/{name}");
-            let tags = ecr.list_tags_for_resource().resource_arn(arn).send().await?;
-            for tag in tags.tags() {
-                call.fields.insert(format!("resourceTag:{}", tag.key()), tag.value().to_owned());
-            }
+            call.fields.extend(repositories.get(&name).cloned().unwrap_or_default());
             call.fields.insert("repositoryName".to_owned(), name);
         }
         if let Some(name) = call.fields.get("trainingJobName") {
@@ -258,5 +269,5 @@ async fn with_tags(fixture: &Fixture) -> Result<Vec<Call>> {
             }
         }
     }
-    Ok(calls)
+    calls
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
+use domain::tags;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::io::AsyncWriteExt;
@@ -13,8 +14,6 @@ use crate::deployed::Deployed;
 use crate::record::{Call, Fields, fields_of};
 use crate::table::{self, Service, Table, filled};
 
-/// The tag that names the stack of a resource.
-const STACK_TAG: &str = "marathon-match:stack";
 /// The key of secrets that are not the stack's: a customer's, which asks for most.
 const CUSTOMERS_KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/89abcdef-0123-4567-89ab-cdef01234567";
 
@@ -253,7 +252,7 @@ fn of_definitions(stack: &Deployed) -> Result<Vec<Call>> {
             let arguments = evaluated(&state["Arguments"]);
             let mut fields = fields_of(&arguments);
             // The stack's repositories have its tag: fetch creates them with it.
-            fields.insert(format!("resourceTag:{STACK_TAG}"), stack.stack.clone());
+            fields.insert(format!("resourceTag:{}", tags::STACK), stack.stack.clone());
             calls.push(Call { caller: role.clone(), operation: integration.to_owned(), fields });
             if integration == "codebuild:startBuild.sync" {
                 calls.extend(of_build(stack)?);
@@ -275,7 +274,7 @@ fn of_build(stack: &Deployed) -> Result<Vec<Call>> {
         call("build:source", &[("bucket", bucket), ("key", "submissions/sample/submission.zip")]),
         call("build:buildspec", &[("bucket", bucket), ("key", "submissions/sample/buildspec.yml")]),
     ];
-    let tag = format!("resourceTag:{STACK_TAG}");
+    let tag = format!("resourceTag:{}", tags::STACK);
     let repository = [("repositoryName", "sample"), (tag.as_str(), stack.stack.as_str())];
     let buildspec = include_str!("../../buildspec.yml");
     let commands =

@@ -13,6 +13,9 @@ use serde_json::Value;
 use crate::process_of_peer;
 use crate::proxy::Proxy;
 
+/// How paths of Lambda's API begin.
+const LAMBDA: &str = "/2015-03-31/";
+
 /// The fields of a call that say what it touches, by name.
 pub(crate) type Fields = BTreeMap<String, String>;
 
@@ -80,7 +83,7 @@ impl Recorder {
 /// The operation of a request, and the fields that say what it touches.
 fn read(request: &Parts, body: &[u8]) -> (String, Fields) {
     let Some(target) = request.headers.get("x-amz-target").and_then(|target| target.to_str().ok()) else {
-        return of_s3(request);
+        return if request.uri.path().starts_with(LAMBDA) { of_lambda(request) } else { of_s3(request) };
     };
     let (service, operation) = target.split_once('.').unwrap_or(("unknown", target));
     let service = match service.split('_').next().unwrap_or_default() {
@@ -113,6 +116,14 @@ pub(crate) fn fields_of(request: &Value) -> Fields {
         }
     }
     fields
+}
+
+fn of_lambda(request: &Parts) -> (String, Fields) {
+    let operation = match (&request.method, request.uri.path().strip_prefix(LAMBDA)) {
+        (&Method::GET, Some("event-source-mappings")) => "ListEventSourceMappings",
+        _ => "unknown",
+    };
+    (format!("lambda:{operation}"), Fields::new())
 }
 
 fn of_s3(request: &Parts) -> (String, Fields) {

@@ -138,6 +138,18 @@ fn no_parameter_replaces_or_deletes_data() {
     }
 }
 
+/// A redriven execution needs what its first steps made. It can be redriven for 14 days after its end:
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html>.
+#[test]
+fn nothing_that_a_redrive_needs_expires() {
+    let definition: Value = serde_json::from_str(&read("statemachine/processing.asl.json")).unwrap();
+    let days = definition["TimeoutSeconds"].as_u64().unwrap() / (24 * 3600) + 14;
+    let template = Template::of_project();
+    for parameter in ["ImageRetentionDays", "StagingRetentionDays"] {
+        assert_eq!(template.parameter(parameter)["MinValue"], days, "{parameter}");
+    }
+}
+
 /// All statements of a role, whatever condition they depend on.
 fn statements<'a>(template: &'a Template, role: &str) -> Vec<&'a Value> {
     let policies = template.resources()[role]["Properties"]["Policies"].as_array().unwrap();

@@ -13,7 +13,7 @@ use scoring::{Features, Limits, Predictions, Regions, Roster, Sorted, Split};
 use serde_json::json;
 
 use crate::score::plot::{Pair, plot};
-use crate::score::{Scored, files};
+use crate::score::{Scored, Verdict, each, files};
 
 /// Do predictions behave alike on validation, test and live data?
 ///
@@ -58,21 +58,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Scored> {
     for split in roster.absent_splits() {
         eprintln!("the tournament data has no {} rows, so concordance leaves this part out", split.as_str());
     }
-    let mut scored = Vec::new();
-    for path in &arguments.submissions {
+    let mut picture = arguments.plot.as_deref();
+    let (scored, read) = each(&arguments.submissions, |path| {
         let predictions = files::predictions(path, &roster)?;
         let concordance = concordance::score(predictions.values(), &roster, &regions, arguments.threshold)
             .with_context(|| format!("{}", path.display()))?;
-        if scored.is_empty()
-            && let Some(picture) = &arguments.plot
-        {
+        if let Some(picture) = picture.take() {
             plot(picture, &pairs(&concordance, &predictions, &roster, &regions)?)?;
         }
-        scored.push((path, concordance));
-    }
-    let accepted = scored.iter().all(|(_, concordance)| concordance.concordant);
+        Ok(concordance)
+    });
+    let accepted = Verdict::accepted_if(scored.iter().all(|(_, concordance)| concordance.concordant));
     let text = if arguments.json {
-        let line = |(path, concordance): &(&PathBuf, Concordance)| {
+        let line = |(path, concordance): &(&Path, Concordance)| {
             let mut result = json!(concordance);
             result["submission"] = json!(path);
             result
@@ -81,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Scored> {
     } else {
         Table { scored: &scored, threshold: arguments.threshold }.to_string()
     };
-    Ok(Scored { accepted, text })
+    Ok(Scored { verdict: accepted.and(read), text })
 }
 
 fn regions(arguments: &Arguments) -> Result<(Roster, Regions)> {
@@ -115,7 +113,7 @@ fn write(path: &Path, regions: &Regions, roster: &Roster) -> Result<()> {
 }
 
 struct Table<'a> {
-    scored: &'a [(&'a PathBuf, Concordance)],
+    scored: &'a [(&'a Path, Concordance)],
     threshold: f64,
 }
 

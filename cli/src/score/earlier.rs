@@ -91,7 +91,8 @@ impl EarlierSubmissions {
 
 /// A time in nanoseconds since 1970.
 pub(crate) fn timestamp(text: &str) -> Result<i128> {
-    let at = OffsetDateTime::parse(text, &Rfc3339)
-        .with_context(|| format!("{text} is not a time such as 2026-01-31T09:00:00Z"))?;
-    Ok(at.unix_timestamp_nanos())
+    match OffsetDateTime::parse(text, &Rfc3339) {
+        Ok(at) => Ok(at.unix_timestamp_nanos()),
+        Err(_) => bail!("{text:?} is not a time such as 2026-01-31T09:00:00Z"),
+    }
 }

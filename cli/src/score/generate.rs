@@ -9,7 +9,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde_json::json;
 
-use crate::score::Scored;
+use crate::score::{Scored, Verdict};
 
 /// Rows of an era.
 const ERA_ROWS: u32 = 100;
@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Scored> {
             arguments.folder.display()
         )
     };
-    Ok(Scored { accepted: true, text })
+    Ok(Scored { verdict: Verdict::Accepted, text })
 }
 
 struct Generator<'a> {

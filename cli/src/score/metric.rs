@@ -1,13 +1,13 @@
 //! `marathon score metric`.
 
 use std::fmt::{self, Display, Formatter};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use scoring::{InvalidFile, Limits, Metric, Predictions, Roster, Truth};
 use serde::Serialize;
 
-use crate::score::{Scored, files};
+use crate::score::{Scored, each, files};
 
 /// How good are predictions, measured against the truth?
 ///
@@ -56,32 +56,36 @@ struct Score {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Scored> {
     let tournament = arguments.tournament.as_deref().map(files::roster).transpose()?;
-    let mut scored = Vec::new();
-    for path in &arguments.submissions {
-        let own;
-        let roster = if let Some(roster) = &tournament {
-            roster
-        } else {
-            own = files::read(path, |file| Roster::read_ids(file, &Limits::predictions()))?;
-            &own
-        };
-        let predictions = files::predictions(path, roster)?;
-        let truth = files::read(&arguments.truth, |file| Truth::read(file, roster, &Limits::data()));
-        let truth = truth.map_err(|error| match error.downcast_ref() {
-            Some(InvalidFile::Ids(ids)) if tournament.is_none() && ids.unknown.total > 0 => anyhow!(
-                "{} has no prediction for {} of the ids in {}, such as {}",
-                path.display(),
-                ids.unknown.total,
-                arguments.truth.display(),
-                ids.unknown.first.join(", ")
-            ),
-            _ => error,
-        })?;
-        let metrics = scores(&truth, &predictions, &arguments.metrics)?;
-        scored.push(Scores { submission: path.clone(), rows: truth.count(), metrics });
-    }
+    // An error about the truth is shown once, and not for each submission.
+    std::fs::metadata(&arguments.truth).with_context(|| format!("{}", arguments.truth.display()))?;
+    let (scored, verdict) = each(&arguments.submissions, |path| score(path, tournament.as_ref(), arguments));
+    let scored: Vec<Scores> = scored.into_iter().map(|(_, scores)| scores).collect();
     let text = if arguments.json { serde_json::to_string_pretty(&scored)? } else { Table(&scored).to_string() };
-    Ok(Scored { accepted: true, text })
+    Ok(Scored { verdict, text })
+}
+
+fn score(path: &Path, tournament: Option<&Roster>, arguments: &Arguments) -> Result<Scores> {
+    let own;
+    let roster = if let Some(roster) = tournament {
+        roster
+    } else {
+        own = files::read(path, |file| Roster::read_ids(file, &Limits::predictions()))?;
+        &own
+    };
+    let predictions = files::predictions(path, roster)?;
+    let truth = files::read(&arguments.truth, |file| Truth::read(file, roster, &Limits::data()));
+    let truth = truth.map_err(|error| match error.downcast_ref() {
+        Some(InvalidFile::Ids(ids)) if tournament.is_none() && ids.unknown.total > 0 => anyhow!(
+            "{} has no prediction for {} of the ids in {}, such as {}",
+            path.display(),
+            ids.unknown.total,
+            arguments.truth.display(),
+            ids.unknown.first.join(", ")
+        ),
+        _ => error,
+    })?;
+    let metrics = scores(&truth, &predictions, &arguments.metrics).with_context(|| format!("{}", path.display()))?;
+    Ok(Scores { submission: path.to_owned(), rows: truth.count(), metrics })
 }
 
 /// The metrics that are asked for or, if none is, those that are defined.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::score::earlier::{EarlierSubmission, EarlierSubmissions, timestamp};
 use crate::score::plot::{Pair, plot};
-use crate::score::{Scored, files};
+use crate::score::{Scored, Verdict, files};
 
 /// Is a submission a near copy of an earlier one?
 ///
@@ -99,7 +99,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Scored> {
     } else {
         Table { submission: &name, originality: &originality }.to_string()
     };
-    Ok(Scored { accepted: originality.original, text })
+    Ok(Scored { verdict: Verdict::accepted_if(originality.original), text })
 }
 
 /// Compares every earlier submission of the plan, one after the other, and shows the progress.

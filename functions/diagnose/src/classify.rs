@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod attribution;
 mod build;
+mod not_run;
 mod scoring;
 mod service_error;
 mod training;
@@ -13,6 +14,7 @@ use domain::outcome::Step;
 use domain::{FailureCode, Fault, StepError};
 use serde::Deserialize;
 
+use self::not_run::InLog;
 use crate::dockerfile::{DockerfileStep, failed_dockerfile_step};
 use crate::job::Job;
 use crate::retry::Retry;
@@ -61,8 +63,13 @@ impl Classification {
                 Some(step) => self.at(&step),
                 None => self,
             },
-            FailureCode::TrainingFailed if training::never_started(lines) => {
-                Self { detail: self.detail, ..training::unusable() }
+            FailureCode::TrainingFailed | FailureCode::ImageUnusable => {
+                let refined = match (self.code, InLog::read(lines)) {
+                    (_, InLog::NotRun(why)) => not_run::unusable(Some(why)),
+                    (FailureCode::ImageUnusable, InLog::Ran) => training::ran(),
+                    _ => return self,
+                };
+                Self { detail: self.detail, ..refined }
             }
             _ => self,
         }

@@ -3,15 +3,10 @@
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecr::operation::create_repository::CreateRepositoryError;
 use aws_sdk_ecr::types::{ImageScanningConfiguration, ImageTagMutability, Tag};
-use domain::SubmissionId;
+use domain::{SubmissionId, tags};
 use runtime::CallFailed;
 use serde::Serialize;
 use serde_json::json;
-
-/// The tag with the stack's name. The roles of builds and training jobs may only access repositories with it.
-const STACK_TAG: &str = "marathon-match:stack";
-/// The tag with the submission's id as the Submission API writes it.
-const SUBMISSION_TAG: &str = "marathon-match:submission";
 
 /// The repositories of a stack, one for each submission.
 #[derive(Debug)]
@@ -61,8 +56,8 @@ impl Repositories {
             .repository_name(&name)
             .image_tag_mutability(ImageTagMutability::Mutable)
             .image_scanning_configuration(ImageScanningConfiguration::builder().scan_on_push(true).build())
-            .tags(tag(STACK_TAG, &self.stack_name))
-            .tags(tag(SUBMISSION_TAG, id.as_str()))
+            .tags(tag(tags::STACK, &self.stack_name))
+            .tags(tag(tags::SUBMISSION, id.as_str()))
             .send()
             .await;
         let uri = match created {

@@ -15,13 +15,24 @@ pub enum ReportError {
     Pack(#[source] ZipError),
     #[error("The executions of the state machine could not be read. Check the function's permissions.")]
     Executions(#[source] CallFailed),
+    #[error("The event source mappings of intake could not be read. Check the function's permissions.")]
+    Mappings(#[source] CallFailed),
+    #[error("The repository {name} could not be read or deleted. Check the function's permissions.")]
+    Repository { name: String, source: CallFailed },
+    #[error("The repositories could not be listed. Check the function's permissions.")]
+    Repositories(#[source] CallFailed),
 }
 
 impl Coded for ReportError {
     fn code(&self) -> FailureCode {
         match self {
             Self::SubmissionApi(error) => error.code(),
-            Self::Store(_) | Self::Pack(_) | Self::Executions(_) => FailureCode::Internal,
+            Self::Store(_)
+            | Self::Pack(_)
+            | Self::Executions(_)
+            | Self::Mappings(_)
+            | Self::Repository { .. }
+            | Self::Repositories(_) => FailureCode::Internal,
         }
     }
 }

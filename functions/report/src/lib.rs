@@ -43,6 +43,8 @@ pub struct Deps {
     sweep: SweepSettings,
     store: Store,
     sfn: aws_sdk_sfn::Client,
+    lambda: aws_sdk_lambda::Client,
+    ecr: aws_sdk_ecr::Client,
     api: SignedIn,
 }
 
@@ -58,6 +60,8 @@ impl Deps {
             sweep: settings.sweep,
             store: Store::new(aws_sdk_s3::Client::new(aws), settings.output_bucket),
             sfn: aws_sdk_sfn::Client::new(aws),
+            lambda: aws_sdk_lambda::Client::new(aws),
+            ecr: aws_sdk_ecr::Client::new(aws),
             api: SignedIn::new(secrets, settings.secret_arn, settings.api),
         }
     }
@@ -85,8 +89,8 @@ async fn answer(request: Request, deps: &Deps) -> Result<Answer, ReportError> {
             None
         }
         Request::Action(Action::Finish(finished)) => Some(report(compose(*finished), deps).await?),
-        Request::Action(Action::Sweep {}) => return Ok(Answer::Sweep(sweep::sweep(deps).await?)),
-        Request::ExecutionEnded(event) => execution_ended(&event.detail, None, deps).await?,
+        Request::Action(Action::Sweep {}) => return Ok(Answer::Sweep(sweep::sweep(deps).await)),
+        Request::ExecutionEnded(event) => execution_ended(&event.detail, deps).await?,
     };
     Ok(outcome.map_or(Answer::Nothing, |outcome| Answer::Outcome(Box::new(outcome))))
 }
@@ -110,27 +114,38 @@ async fn report(mut outcome: Outcome, deps: &Deps) -> Result<Outcome, ReportErro
     Ok(outcome)
 }
 
-/// Reports an execution that was ended from outside or could not report itself. `own` is the outcome in its output.
-async fn execution_ended(
-    execution: &Execution,
-    own: Option<Outcome>,
-    deps: &Deps,
-) -> Result<Option<Outcome>, ReportError> {
-    let Some(finished) = FinishedExecution::unreported(execution) else {
-        tracing::warn!(execution = execution.execution_arn, "an execution ended whose input names no submission");
-        return Ok(None);
-    };
+/// What the store knows about an execution that has ended.
+enum Known {
+    /// Its input names no submission.
+    NoSubmission,
+    Sent(Outcome),
+    /// It was ended from outside, or could not report itself.
+    NotSent(Outcome),
+}
+
+async fn known(execution: &Execution, deps: &Deps) -> Result<Known, StoreError> {
+    let Some(finished) = FinishedExecution::unreported(execution) else { return Ok(Known::NoSubmission) };
     let stored = deps.store.get(&finished.submission_id).await?;
-    let outcome = match stored.filter(|outcome| outcome.execution == finished.execution) {
-        Some(outcome) if deps.is_sent(&outcome) => {
-            tracing::info!("the execution has reported its outcome itself");
-            return Ok(Some(outcome));
+    Ok(match stored.filter(|outcome| outcome.execution == finished.execution) {
+        Some(outcome) if deps.is_sent(&outcome) => Known::Sent(outcome),
+        Some(outcome) => Known::NotSent(outcome),
+        None => Known::NotSent(compose(finished)),
+    })
+}
+
+/// Reports an execution that has ended, unless it reported itself.
+async fn execution_ended(execution: &Execution, deps: &Deps) -> Result<Option<Outcome>, ReportError> {
+    match known(execution, deps).await? {
+        Known::NoSubmission => {
+            tracing::warn!(execution = execution.execution_arn, "an execution ended whose input names no submission");
+            Ok(None)
         }
-        // It has an outcome, which could not be sent.
-        Some(outcome) => outcome,
-        None => own.filter(|own| own.execution == finished.execution).unwrap_or_else(|| compose(finished)),
-    };
-    report(outcome, deps).await.map(Some)
+        Known::Sent(outcome) => {
+            tracing::info!("the execution has reported its outcome itself");
+            Ok(Some(outcome))
+        }
+        Known::NotSent(outcome) => report(outcome, deps).await.map(Some),
+    }
 }
 
 /// The metrics of an outcome: one line for the whole execution, and one for each step.

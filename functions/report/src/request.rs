@@ -53,13 +53,20 @@ pub enum Answer {
     Nothing,
 }
 
-/// The executions that a sweep found.
+/// What a sweep found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SweepAnswer {
-    /// Executions that ended longer ago than the deadline.
+    /// Executions that it looked at.
     pub checked: u32,
     /// Those of them without a reported outcome.
     pub unreported: u32,
     /// Those of them that the sweep has reported.
     pub reported: u32,
+    /// Event source mappings that do not work. `None` if they could not be read.
+    pub mappings_not_working: Option<u32>,
+    /// Repositories that it deleted.
+    pub deleted_repositories: u32,
+    /// Calls of the sweep that failed.
+    pub failed_calls: u32,
 }

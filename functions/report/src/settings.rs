@@ -23,12 +23,19 @@ pub struct Settings {
 pub struct SweepSettings {
     /// `STATE_MACHINE_ARN`: the state machine whose executions are checked.
     pub state_machine: StateMachineArn,
-    /// `STAGING_BUCKET`: the bucket of quarantined records.
+    /// `STAGING_BUCKET`: the bucket of quarantined records, and of the sweep's position.
     pub staging_bucket: BucketName,
+    /// `INTAKE_FUNCTION`: the function that event source mappings invoke.
+    pub intake_function: String,
+    /// `INTAKE_NEEDS_MAPPING`: whether it has to have an event source mapping.
+    pub needs_mapping: bool,
     /// `REPORT_DEADLINE_MINUTES` (default 60): an execution is reported at the latest this long after its end.
     pub deadline: Duration,
-    /// `SWEEP_LOOK_BACK_HOURS` (default 48): an execution is checked up to this long after its end.
+    /// `SWEEP_LOOK_BACK_HOURS` (default 48): executions are checked up to this long after their end when sweeps begin, and
+    /// again if they could not be reported.
     pub look_back: Duration,
+    /// `IMAGE_RETENTION_DAYS` (default 90): a repository whose images are older is deleted.
+    pub image_retention: Duration,
 }
 
 /// How outcomes are sent to the Submission API.
@@ -74,13 +81,20 @@ impl Settings {
             sweep: SweepSettings {
                 state_machine: variables.required("STATE_MACHINE_ARN")?,
                 staging_bucket: variables.required("STAGING_BUCKET")?,
+                intake_function: variables.required("INTAKE_FUNCTION")?,
+                needs_mapping: variables.required("INTAKE_NEEDS_MAPPING")?,
                 deadline: Duration::from_mins(variables.or_default::<u32>("REPORT_DEADLINE_MINUTES", 60)?.into()),
                 look_back: Duration::from_hours(variables.or_default::<u32>("SWEEP_LOOK_BACK_HOURS", 48)?.into()),
+                image_retention: days(variables.or_default::<u32>("IMAGE_RETENTION_DAYS", 90)?),
             },
             api: submission_api::Settings::read(variables)?,
             secret_arn: variables.required("AUTH0_SECRET_ARN")?,
         })
     }
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_hours(24 * u64::from(days))
 }
 
 enum Version {
@@ -104,7 +118,9 @@ impl FromStr for Version {
 mod tests {
     use super::*;
 
-    const COMMON: [(&str, &str); 8] = [
+    const COMMON: [(&str, &str); 10] = [
+        ("INTAKE_FUNCTION", "mm-intake"),
+        ("INTAKE_NEEDS_MAPPING", "true"),
         ("OUTPUT_S3_BUCKET", "models"),
         ("STACK_NAME", "mm"),
         ("STATE_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:mm"),

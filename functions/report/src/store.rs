@@ -1,4 +1,4 @@
-//! Outcomes in S3, as `{submissionId}/outcome.json`.
+//! Objects in S3: outcomes, as `{submissionId}/outcome.json`, and documents in other buckets.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectError;
@@ -8,7 +8,7 @@ use domain::outcome::Outcome;
 use runtime::CallFailed;
 use runtime::settings::BucketName;
 
-/// The bucket of outcomes.
+/// S3, with the bucket of outcomes.
 #[derive(Debug)]
 pub(crate) struct Store {
     s3: Client,
@@ -36,38 +36,47 @@ impl Store {
     /// Stores an outcome. The same outcome always has the same bytes.
     pub(crate) async fn put(&self, outcome: &Outcome) -> Result<(), Error> {
         let body = serde_json::to_vec_pretty(outcome).expect("invariant: an outcome can be written as JSON");
-        let key = key(&outcome.submission_id);
-        let put = self.s3.put_object().bucket(&self.bucket).key(&key).content_type("application/json");
-        let written = put.body(ByteStream::from(body)).send().await;
-        written.map_err(|error| Error::Write {
-            bucket: self.bucket.clone(),
-            key,
-            source: CallFailed::new("S3", "PutObject", &error),
-        })?;
-        Ok(())
+        self.write(&self.bucket, &key(&outcome.submission_id), body).await
     }
 
     /// The stored outcome of a submission. `None` if there is none, or if it is not valid and has to be replaced.
     pub(crate) async fn get(&self, submission: &SubmissionId) -> Result<Option<Outcome>, Error> {
         let key = key(submission);
-        let object = match self.s3.get_object().bucket(&self.bucket).key(&key).send().await {
-            Ok(object) => object,
-            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => return Ok(None),
-            Err(error) => {
-                let source = CallFailed::new("S3", "GetObject", &error);
-                return Err(Error::Read { bucket: self.bucket.clone(), key, source });
-            }
-        };
-        let body = object.body.collect().await;
-        let body =
-            body.map_err(|source| Error::Interrupted { bucket: self.bucket.clone(), key: key.clone(), source })?;
-        match serde_json::from_slice(&body.into_bytes()) {
+        let Some(body) = self.read(&self.bucket, &key).await? else { return Ok(None) };
+        match serde_json::from_slice(&body) {
             Ok(outcome) => Ok(Some(outcome)),
             Err(error) => {
                 tracing::warn!(%error, key, "the stored outcome is not valid and is replaced");
                 Ok(None)
             }
         }
+    }
+
+    /// Writes a JSON document.
+    pub(crate) async fn write(&self, bucket: &BucketName, key: &str, body: Vec<u8>) -> Result<(), Error> {
+        let put = self.s3.put_object().bucket(bucket).key(key).content_type("application/json");
+        let written = put.body(ByteStream::from(body)).send().await;
+        written.map_err(|error| Error::Write {
+            bucket: bucket.clone(),
+            key: key.to_owned(),
+            source: CallFailed::new("S3", "PutObject", &error),
+        })?;
+        Ok(())
+    }
+
+    /// `None` if there is no such object.
+    pub(crate) async fn read(&self, bucket: &BucketName, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let object = match self.s3.get_object().bucket(bucket).key(key).send().await {
+            Ok(object) => object,
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => return Ok(None),
+            Err(error) => {
+                let source = CallFailed::new("S3", "GetObject", &error);
+                return Err(Error::Read { bucket: bucket.clone(), key: key.to_owned(), source });
+            }
+        };
+        let body = object.body.collect().await;
+        let body = body.map_err(|source| Error::Interrupted { bucket: bucket.clone(), key: key.to_owned(), source })?;
+        Ok(Some(body.to_vec()))
     }
 
     /// Counts the objects with this prefix, on up to `pages` pages of 1,000 objects.

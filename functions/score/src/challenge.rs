@@ -16,6 +16,7 @@ use scoring::Metric;
 use scoring::concordance::DEFAULT_THRESHOLD;
 use scoring::originality::{RuleError, Rules};
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
 // The limits of hyperparameters, see <https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html>.
 const MAX_HYPER_PARAMETERS: usize = 100;
@@ -128,7 +129,7 @@ pub struct Allowed {
 /// Why the settings of a challenge are not valid. The texts are fragments.
 #[derive(Debug, thiserror::Error)]
 pub enum ChallengeError {
-    #[error("the JSON cannot be read: {0}")]
+    #[error("{}", in_words(.0))]
     Json(#[from] serde_json::Error),
     #[error("training.instance_type {found:?} is not allowed, expected one of {}", .allowed.join(", "))]
     InstanceType { found: String, allowed: Vec<String> },
@@ -144,6 +145,27 @@ pub enum ChallengeError {
     Threshold(f64),
     #[error("set both scoring.metric and scoring.truth, or neither")]
     MetricWithoutTruth,
+}
+
+/// The names that serde has for types, and what organisers call them.
+const TYPES: [(&str, &str); 8] = [
+    ("expected f64", "expected a number"),
+    ("expected u32", "expected a whole number"),
+    ("expected usize", "expected a whole number"),
+    ("expected a map", "expected an object"),
+    ("expected struct ChallengeSettings", "expected an object"),
+    ("expected struct Rules", "expected an object"),
+    ("expected struct Training", "expected an object"),
+    ("expected struct Scoring", "expected an object"),
+];
+
+/// What is wrong with the JSON and where.
+fn in_words(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Eof => format!("the JSON ends too early at line {} column {}", error.line(), error.column()),
+        Category::Syntax | Category::Io => format!("invalid JSON at line {} column {}", error.line(), error.column()),
+        Category::Data => TYPES.iter().fold(error.to_string(), |text, (name, word)| text.replace(name, word)),
+    }
 }
 
 impl ChallengeSettings {
@@ -259,10 +281,26 @@ mod tests {
             (json!({"scoring": {"concordance_threshold": 1.5}}), "concordance_threshold is 1.5"),
             (json!({"scoring": {"metric": "auc"}}), "or neither"),
             (json!({"scoring": {"metric": "luck", "truth": "t.csv"}}), "unknown variant `luck`"),
-            (json!(7), "the JSON cannot be read"),
+            (json!(7), "invalid type: integer `7`, expected an object at line 1 column 1"),
+            (
+                json!({"scoring": {"concordance_threshold": "x"}}),
+                "invalid type: string \"x\", expected a number at line",
+            ),
+            (json!({"training": {"instance_number": 1.5}}), "expected a whole number"),
+            (json!({"scoring": 1}), "expected an object"),
         ] {
             let error = error(&json);
             assert!(error.contains(expected), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_json_is_named_with_its_place() {
+        for (text, expected) in [
+            ("{\"scoring\": nope}", "invalid JSON at line 1 column 14"),
+            ("{\n\"scoring\": {", "the JSON ends too early at line 2 column 12"),
+        ] {
+            assert_eq!(ChallengeSettings::read(text, &allowed()).unwrap_err().to_string(), expected);
         }
     }
 }

@@ -56,7 +56,7 @@ impl Deps {
     }
 
     /// The name of the SSM parameter with the settings of a challenge.
-    fn parameter(&self, challenge: &ChallengeId) -> String {
+    pub(crate) fn parameter(&self, challenge: &ChallengeId) -> String {
         format!("/{}/challenges/{challenge}", self.stack_name)
     }
 }

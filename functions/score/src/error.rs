@@ -45,7 +45,9 @@ pub enum ScoreError {
         "The submission belongs to the challenge {registered}, not to {requested}. Correct challengeId in the submission's record, then redrive the execution."
     )]
     OtherChallenge { registered: ChallengeId, requested: ChallengeId },
-    #[error("The submission has no predictions. Upload a file of predictions and make a new submission.")]
+    #[error(
+        "The submission has no predictions, and its scoring has ended. Upload the predictions under a new submission id, write its record, then request scoring."
+    )]
     PredictionsMissing,
     #[error("The predictions are not valid: {0}. Correct the file and make a new submission.")]
     PredictionsInvalid(#[source] InvalidFile),

@@ -25,16 +25,18 @@ struct FunctionError {
 }
 
 impl FailedResult {
-    /// Takes code and message from an error of this function. Any other error is the platform's fault.
+    /// Takes code and message from an error of this function. Any other error is the platform's fault. `settings` is the name
+    /// of the SSM parameter with the challenge's settings.
     #[must_use]
-    pub fn from_step_error(result: ResultKind, error: &StepError) -> Self {
+    pub fn from_step_error(result: ResultKind, error: &StepError, settings: &str) -> Self {
         let function_error = serde_json::from_str::<FunctionError>(&error.cause).ok();
         let (code, message) = match (FailureCode::from_name(&error.error), function_error) {
             (Some(code), Some(function_error)) => (code, function_error.error_message),
-            _ if error.error.contains("ParameterNotFound") => {
-                let message =
-                    "The challenge has no SSM parameter with its settings. Create it, then redrive the execution.";
-                (FailureCode::ScoringFault, message.to_owned())
+            _ if error.error.starts_with("Ssm.ParameterNotFound") => {
+                let message = format!(
+                    "The settings of the challenge, the SSM parameter {settings}, were not found. Create the parameter, then redrive the execution."
+                );
+                (FailureCode::ScoringFault, message)
             }
             _ => {
                 let name = &error.error;
@@ -54,7 +56,7 @@ mod tests {
 
     fn failed(error: &str, cause: &str) -> (FailureCode, Fault, String) {
         let error = StepError { error: error.to_owned(), cause: cause.to_owned() };
-        let failed = FailedResult::from_step_error(ResultKind::Concordance, &error);
+        let failed = FailedResult::from_step_error(ResultKind::Concordance, &error, "/mm/challenges/r1");
         (failed.code, failed.fault, failed.message)
     }
 
@@ -68,7 +70,7 @@ mod tests {
     #[test]
     fn any_other_error_is_the_platforms_fault() {
         for (error, cause, says) in [
-            ("Ssm.ParameterNotFoundException", "not found", "has no SSM parameter"),
+            ("Ssm.ParameterNotFoundException", "not found", "the SSM parameter /mm/challenges/r1, were not found"),
             ("States.Timeout", "", "failed with States.Timeout"),
             ("PredictionsInvalid", "not JSON", "failed with PredictionsInvalid"),
         ] {

@@ -76,6 +76,8 @@ pub struct Job {
 #[serde(rename_all = "camelCase")]
 pub struct Fail {
     pub submission_id: SubmissionId,
+    #[serde(rename = "challengeId")]
+    pub challenge: ChallengeId,
     /// The result that is missing.
     pub result: ResultKind,
     pub error: StepError,

@@ -19,6 +19,8 @@ mod keys;
 pub mod page;
 mod settings;
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use body::Body;
@@ -35,6 +37,9 @@ use serde::Serialize;
 use serde_json::json;
 pub use settings::Settings;
 use time::OffsetDateTime;
+
+/// How far a record's date of creation may be ahead of this machine's clock.
+const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_mins(5);
 
 /// What the function works with.
 pub struct Deps {
@@ -126,6 +131,12 @@ async fn submit(request: &Request, deps: &Deps) -> Result<Response, HttpError> {
     if user_id.is_some_and(|user| user != record.submission.user_id) {
         let message = "user_id is not the participant of this submission. Correct it or leave it out.";
         return Err(HttpError::malformed("user_id", message));
+    }
+    if record.submission.created > OffsetDateTime::now_utc() + MAX_CLOCK_DIFFERENCE {
+        let message = format!(
+            "The record of the submission {submission_id} cannot be used: created is in the future. Correct the record, then send the request again."
+        );
+        return Err(HttpError::Unscorable { field: "created", message });
     }
     let execution = start(&submission_id, &record.submission.challenge, deps).await?;
     let Some(ended) = execution.ended else {

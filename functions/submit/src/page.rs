@@ -19,6 +19,9 @@ const DEFAULT_LIMIT: i32 = 50;
 const MAX_LIMIT: i32 = 100;
 const METRIC: &str =
     "metric must be one of logloss, auc, accuracy, rmse, mae and spearman, and can only be used with by=metric.";
+const PARAMETERS: [&str; 4] = ["by", "metric", "limit", "next"];
+/// Characters of an unknown parameter that an answer quotes.
+const MAX_NAME_CHARS: usize = 64;
 /// Characters of the longest date in a cursor.
 const MAX_DATE_CHARS: usize = 64;
 
@@ -81,6 +84,11 @@ impl Page {
     /// # Errors
     /// An [`HttpError`] that names the parameter.
     pub fn read(query: &BTreeMap<String, String>) -> Result<Self, HttpError> {
+        if let Some(unknown) = query.keys().find(|name| !PARAMETERS.contains(&name.as_str())) {
+            let unknown: String = unknown.chars().take(MAX_NAME_CHARS).collect();
+            let message = format!("There is no parameter {unknown:?}. Use {}.", PARAMETERS.join(", "));
+            return Err(HttpError::Malformed { field: None, message });
+        }
         let by = match query.get("by").map(String::as_str) {
             None | Some("metric") => SortBy::Metric,
             Some("created") => SortBy::Created,
@@ -244,6 +252,8 @@ mod tests {
             let Err(HttpError::Malformed { field, .. }) = query(&[(name, value)]) else { panic!("{name}={value}") };
             assert_eq!(field, Some(name));
         }
+        let unknown = query(&[("sort", "best")]).unwrap_err();
+        assert_eq!(unknown.to_string(), "There is no parameter \"sort\". Use by, metric, limit, next.");
         let both = query(&[("by", "created"), ("metric", "auc")]).unwrap_err();
         assert!(matches!(both, HttpError::Malformed { field: Some("metric"), .. }), "{both}");
     }

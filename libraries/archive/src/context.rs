@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::entry::Entry;
 use crate::name;
-use crate::problem::{Problem, Quoted};
+use crate::problem::{Problem, Similar};
 
 /// Limit for the similar file names in a message.
 const MAX_SIMILAR: usize = 3;
@@ -35,12 +35,18 @@ pub(crate) fn find(entries: &[Entry]) -> Result<BuildContext, Problem> {
     }
 }
 
-fn similar(entries: &[Entry]) -> Vec<Quoted> {
-    let is_similar = |entry: &&Entry| {
-        name::components(&entry.name).last().is_some_and(|name| {
-            let name = name.to_ascii_lowercase();
-            name == "dockerfile" || name.starts_with("dockerfile.") || name.ends_with(".dockerfile")
+fn similar(entries: &[Entry]) -> Vec<Similar> {
+    let similar = entries.iter().filter_map(|entry| {
+        let components: Vec<&str> = name::components(&entry.name).collect();
+        let (file, folders) = components.split_last()?;
+        let lower = file.to_ascii_lowercase();
+        let is_similar = lower == "dockerfile" || lower.starts_with("dockerfile.") || lower.ends_with(".dockerfile");
+        is_similar.then(|| Similar {
+            name: entry.quoted(),
+            is_file: !entry.is_folder(),
+            has_the_name: *file == "Dockerfile",
+            is_in_place: matches!(folders, [] | ["code"]),
         })
-    };
-    entries.iter().filter(is_similar).take(MAX_SIMILAR).map(Entry::quoted).collect()
+    });
+    similar.take(MAX_SIMILAR).collect()
 }

@@ -96,7 +96,7 @@ impl Entry {
 }
 
 /// Checks that no two entries have the same path and that no entry is below a file. Sorts the entries by path.
-pub(crate) fn check_together(entries: &mut [Entry]) -> Result<(), Problem> {
+pub(crate) fn check_together(entries: &mut [Entry], limit: u64) -> Result<(), Problem> {
     // In this order, an entry directly follows the path that it is below.
     entries.sort_by(|one, other| one.components().cmp(other.components()));
     for pair in entries.windows(2) {
@@ -109,5 +109,21 @@ pub(crate) fn check_together(entries: &mut [Entry]) -> Result<(), Problem> {
             return Err(Problem::BelowFile { name: other.quoted() });
         }
     }
-    Ok(())
+    match paths(entries) {
+        paths if paths > limit => Err(Problem::TooManyEntries { entries: paths, limit }),
+        _ => Ok(()),
+    }
+}
+
+/// The files and folders that unpacking makes, with the folders that are only part of other names. The entries have to be
+/// sorted by their components.
+fn paths(entries: &[Entry]) -> u64 {
+    let new = |(at, entry): (usize, &Entry)| {
+        let before = at.checked_sub(1).map(|before| &entries[before]);
+        let shared = before.map_or(0, |before| {
+            before.components().zip(entry.components()).take_while(|(one, other)| one == other).count()
+        });
+        (entry.components().count() - shared) as u64
+    };
+    entries.iter().enumerate().map(new).sum()
 }

@@ -20,7 +20,7 @@ mod records;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 pub use context::BuildContext;
-pub use problem::Problem;
+pub use problem::{Problem, Quoted, Similar};
 
 /// Bytes read from the file at once.
 const READ_AHEAD: usize = 256 << 10;
@@ -61,7 +61,7 @@ pub fn verify(archive: impl Read + Seek, limits: &Limits) -> Result<Contents, Pr
     let bytes = archive.seek(SeekFrom::End(0))?;
     let directory = directory::locate(&mut archive, bytes)?;
     let mut entries = directory::read(&mut archive, &directory, limits)?;
-    entry::check_together(&mut entries)?;
+    entry::check_together(&mut entries, limits.entries)?;
     let unpacked_bytes = contents::check(&mut archive, &mut entries, directory.start, bytes, limits)?;
     agreement::check(&mut archive, &entries)?;
     Ok(Contents { context: context::find(&entries)?, entries: entries.len(), unpacked_bytes })

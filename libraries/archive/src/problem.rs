@@ -38,6 +38,17 @@ impl std::fmt::Display for Quoted {
     }
 }
 
+/// A file that could have been meant as the Dockerfile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Similar {
+    pub name: Quoted,
+    pub is_file: bool,
+    /// Whether it is called exactly `Dockerfile`.
+    pub has_the_name: bool,
+    /// Whether it is at the root or in `code/`.
+    pub is_in_place: bool,
+}
+
 /// Why an archive is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
@@ -117,8 +128,8 @@ pub enum Problem {
     },
     #[error("The zip archive has no Dockerfile at its root or in code/{}", suggestion(.similar))]
     NoDockerfile {
-        /// Similar names, three at most.
-        similar: Vec<Quoted>,
+        /// Three at most.
+        similar: Vec<Similar>,
     },
     #[error("{name} in the zip archive is empty. Add the instructions that build the image, then submit again.")]
     EmptyDockerfile { name: Quoted },
@@ -174,16 +185,22 @@ impl From<io::Error> for Problem {
     }
 }
 
-fn suggestion(similar: &[Quoted]) -> String {
+fn suggestion(similar: &[Similar]) -> String {
     if similar.is_empty() {
         return ". Add a file with exactly this name, then submit again.".to_owned();
     }
-    let similar: Vec<&str> = similar.iter().map(|name| name.0.as_str()).collect();
-    format!(
-        ", but it has {}. The name has to be exactly Dockerfile, including the capital D. Pack the files themselves, not \
-         the folder around them, then submit again.",
-        similar.join(", ")
-    )
+    let names: Vec<&str> = similar.iter().map(|file| file.name.0.as_str()).collect();
+    let mut text = format!(", but it has {}.", names.join(", "));
+    if similar.iter().any(|file| !file.is_file) {
+        text.push_str(" It has to be a file, not a folder.");
+    }
+    if similar.iter().any(|file| !file.has_the_name) {
+        text.push_str(" The name has to be exactly Dockerfile, including the capital D.");
+    }
+    if similar.iter().any(|file| !file.is_in_place) {
+        text.push_str(" Pack the files themselves, not the folder around them.");
+    }
+    text + " Then submit again."
 }
 
 #[cfg(test)]
@@ -200,6 +217,11 @@ mod tests {
             assert!(quoted.ends_with("...\"") && quoted.chars().count() <= MAX_NAME_CHARS + 4, "{quoted}");
         }
     }
+
+    fn similar(name: &str, has_the_name: bool, is_in_place: bool) -> Similar {
+        Similar { name: Quoted::new(name.as_bytes()), is_file: !name.ends_with('/'), has_the_name, is_in_place }
+    }
+
     #[test]
     fn each_message_says_what_happened_and_what_to_do() {
         let name = || Quoted::new(b"code/train.py");
@@ -223,7 +245,10 @@ mod tests {
             Problem::UnpackedTooLarge { limit: 4_294_967_296 },
             Problem::Bomb { name: name(), limit: 200 },
             Problem::NoDockerfile { similar: Vec::new() },
-            Problem::NoDockerfile { similar: vec![Quoted::new(b"dockerfile"), Quoted::new(b"my-solution/Dockerfile")] },
+            Problem::NoDockerfile { similar: vec![similar("dockerfile", false, true)] },
+            Problem::NoDockerfile { similar: vec![similar("Dockerfile/", true, true)] },
+            Problem::NoDockerfile { similar: vec![similar("my-solution/Dockerfile", true, false)] },
+            Problem::NoDockerfile { similar: vec![similar("my-solution/Dockerfile.txt", false, false)] },
             Problem::EmptyDockerfile { name: Quoted::new(b"Dockerfile") },
             Problem::TwoDockerfiles,
             Problem::Read { source: io::ErrorKind::StorageFull.into() },

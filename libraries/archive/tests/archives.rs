@@ -346,6 +346,13 @@ fn limits_apply_to_the_real_unpacked_size() {
     assert_refused(check(&[1001]), ArchiveTooLarge, "more than 1000 bytes, the limit for one file");
     assert_refused(check(&[1000, 501]), ArchiveTooLarge, "more than 1500 bytes, the limit for all files together");
     assert_refused(check(&[1, 1, 1]), ArchiveTooLarge, "3 files and folders; the limit is 2");
+    // Folders that are only part of a name are made too.
+    let below = |path: &str| verify(Cursor::new(Zip::of([dockerfile(), Entry::new(path, "x")]).pack()), &limits);
+    assert_refused(below("a/b/c"), ArchiveTooLarge, "4 files and folders; the limit is 2");
+    let deep = (0..10).map(|n| Entry::new(format!("{n}{}/x", "/d".repeat(100)), "x"));
+    let limits = Limits { entries: 1000, ..Limits::default() };
+    let deep = verify(Cursor::new(Zip::of(deep.chain([dockerfile()])).pack()), &limits);
+    assert_refused(deep, ArchiveTooLarge, "1021 files and folders");
 }
 
 #[test]

@@ -43,6 +43,20 @@ impl SubmissionId {
         let is_nanoid = self.0.len() == NANOID_LENGTH;
         AwsSafeId(if is_nanoid { format!("x{}", hex::encode(&self.0)) } else { self.0.clone() })
     }
+
+    /// The submission that something is named after. `None` for any other name.
+    ///
+    /// ```
+    /// # use domain::SubmissionId;
+    /// let id = SubmissionId::named("x2d6b4a2d6e4f6f73344b51614c33").unwrap();
+    /// assert_eq!(id.as_str(), "-kJ-nOos4KQaL3");
+    /// ```
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let decoded = name.strip_prefix('x').and_then(|digits| String::from_utf8(hex::decode(digits).ok()?).ok());
+        let id: Self = decoded.as_deref().unwrap_or(name).parse().ok()?;
+        (id.aws_safe().as_str() == name).then_some(id)
+    }
 }
 
 fn is_uuid(id: &[u8]) -> bool {
@@ -173,6 +187,20 @@ mod tests {
             prop_assert!((24..=36).contains(&name.len()));
             prop_assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'));
             prop_assert!(!name.starts_with('-') && !name.ends_with('-') && !name.contains("--"));
+        }
+
+        #[test]
+        fn the_safe_form_names_its_submission(id in "[A-Za-z0-9_-]{14}|[0-9a-fA-F]{24}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}") {
+            let id: SubmissionId = id.parse().unwrap();
+            prop_assert_eq!(SubmissionId::named(id.aws_safe().as_str()), Some(id));
+        }
+
+        #[test]
+        fn any_other_name_names_none(name in "[A-Za-z0-9_-]{14}|x[0-9a-fA-F]{0,30}|[0-9A-F]{24}|[a-z0-9/._-]{1,40}") {
+            if let Some(id) = SubmissionId::named(&name) {
+                let safe = id.aws_safe();
+                prop_assert_eq!(safe.as_str(), name);
+            }
         }
 
         #[test]

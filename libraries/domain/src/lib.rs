@@ -15,6 +15,7 @@ pub mod id;
 pub mod outcome;
 mod scores;
 mod step_error;
+pub mod tags;
 
 pub use challenge::{ChallengeId, InvalidChallengeId};
 pub use failure::{Coded, FailureCode, Fault};

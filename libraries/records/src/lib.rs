@@ -5,7 +5,7 @@
 //! - every number is stored in DynamoDB's range without losing a bit, or as the nearest one that DynamoDB can hold.
 //!
 //! It may not write: only `score` does. Who registers a submission writes `submissionId` (the key), `challengeId`,
-//! `userId` and `created` (RFC 3339, UTC); scoring adds an attribute for each result, or for the reason why it failed.
+//! `userId` and `created` (RFC 3339 with the offset `Z`); scoring adds an attribute for each result, or for the reason why it failed.
 
 mod json;
 mod result_kind;
@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The index of a challenge's submissions, sorted by creation.
 pub const BY_CREATION: &str = "challenge-created";
@@ -74,10 +75,32 @@ impl TryFrom<String> for PredictionsKey {
     }
 }
 
-/// RFC 3339.
+/// A date in one form only: the index of a challenge's submissions sorts dates as texts.
 #[derive(Deserialize)]
-#[serde(transparent)]
-struct Created(#[serde(with = "time::serde::rfc3339")] OffsetDateTime);
+#[serde(try_from = "String")]
+struct Created(OffsetDateTime);
+
+impl TryFrom<String> for Created {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let created = OffsetDateTime::parse(&text, &Rfc3339).ok().filter(|_| text.ends_with('Z'));
+        created.map(Self).ok_or("it must be a date and time in UTC that ends with Z, such as 2026-01-21T00:00:50Z")
+    }
+}
+
+/// Submissions of one user are not compared with each other, so an absent id must not look like one.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct UserId(String);
+
+impl TryFrom<String> for UserId {
+    type Error = &'static str;
+
+    fn try_from(id: String) -> Result<Self, &'static str> {
+        if id.trim().is_empty() { Err("it must not be empty") } else { Ok(Self(id)) }
+    }
+}
 
 /// The default key of a submission's predictions in the scoring bucket.
 #[must_use]
@@ -112,7 +135,7 @@ pub struct Record {
 pub enum RecordError {
     #[error("The table {table} could not be read.")]
     Call { table: String, source: CallFailed },
-    #[error("The record of the submission {id} is not valid: {attribute} {reason}.")]
+    #[error("The record of the submission {id} cannot be used: {attribute} {reason}.")]
     Invalid { id: String, attribute: &'static str, reason: String },
 }
 
@@ -140,7 +163,7 @@ impl Record {
             failures,
             submission: Submission {
                 challenge: attributes.required("challengeId")?,
-                user_id: attributes.required("userId")?,
+                user_id: attributes.required::<UserId>("userId")?.0,
                 created: attributes.required::<Created>("created")?.0,
                 predictions_key: attributes.optional("predictionsKey")?,
                 submission_id: attributes.required("submissionId")?,
@@ -169,8 +192,7 @@ impl Attributes {
 
     fn optional<T: DeserializeOwned>(&self, attribute: &'static str) -> Result<Option<T>, RecordError> {
         let Some(value) = self.0.get(attribute).filter(|value| !value.is_null()) else { return Ok(None) };
-        let value =
-            T::deserialize(value).map_err(|error| self.invalid(attribute, format!("cannot be read: {error}")))?;
+        let value = T::deserialize(value).map_err(|error| self.invalid(attribute, format!("is not valid: {error}")))?;
         Ok(Some(value))
     }
 
@@ -235,8 +257,11 @@ mod tests {
         let mut errors = Vec::new();
         for (attribute, value) in [
             ("created", json!("yesterday")),
+            ("created", json!("2026-01-01T01:00:00+01:00")),
+            ("created", json!(1_767_225_600)),
             ("challengeId", Value::Null),
             ("userId", json!(7)),
+            ("userId", json!(" ")),
             ("predictionsKey", json!("datasets/r1/truth.csv")),
             ("concordance", json!({"concordant": "yes"})),
         ] {

@@ -24,8 +24,8 @@ pub fn line(line: &str) -> String {
 /// Redacts a text and shortens it to `limit` characters. A `…` follows where text was cut off.
 ///
 /// Secrets are AWS access keys, secret keys, session tokens and account ids, bearer and JSON web tokens, tokens of GitHub,
-/// GitLab and Slack, private keys in PEM, passwords in URLs, signatures of presigned URLs, and the values of names like
-/// password, token and secret.
+/// GitLab, Google, Hugging Face, npm, OpenAI, PyPI and Slack, private keys in PEM, user names and passwords in URLs, signatures of
+/// presigned URLs, Docker's registry logins, and the values of names like password, token and secret.
 #[must_use]
 pub fn text(text: &str, limit: usize) -> String {
     let mut redacted = redact_once(text, limit);
@@ -73,9 +73,14 @@ fn without_escapes(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// Characters that reorder text or are not displayed: <https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>.
+/// Characters that reorder text or are not displayed: <https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>
+/// and the soft hyphen, the Mongolian vowel separator and the tags of <https://www.unicode.org/charts/PDF/UE0000.pdf>.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -89,6 +94,7 @@ mod tests {
     #[test]
     fn terminal_escapes_are_removed_and_words_stay() {
         assert_eq!(line("\u{1b}[31mred\u{1b}[0m\u{7}\tbell\u{202e}"), "red bell");
+        assert_eq!(line("a\u{61c}b\u{ad}c\u{180e}d\u{e0041}e"), "abcde");
         assert_eq!(line("\u{1b}]0;title\u{7}x"), "0;titlex");
     }
 
@@ -158,6 +164,14 @@ mod tests {
             "\u{0}",
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
             "authorization",
+            "--password ",
+            "\\",
+            "&sig=",
+            "hf_abcdefghijklmnopqrstuvwxyzABCDEFGH",
+            "58e0a7d7-eebc-11d8-9669-",
+            "202601311259",
+            "\"auth\"",
+            "b'",
             "IQoJb3JpZ2luX2VjEXAMPLEEXAMPLE",
         ];
         prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..40).prop_map(|pieces| pieces.concat())

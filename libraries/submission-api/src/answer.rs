@@ -22,7 +22,8 @@ pub struct Submission {
     pub challenge_id: Option<String>,
     /// In the same form.
     pub member_id: Option<String>,
-    /// When it was submitted.
+    /// When the API created its record: `created` in version 5, `createdAt` in version 6. Members can set `submittedDate`, so
+    /// that it must not decide which of two submissions is the earlier one.
     pub created: Option<OffsetDateTime>,
 }
 
@@ -38,9 +39,9 @@ struct Record {
     #[serde(default, deserialize_with = "text_or_number")]
     member_id: Option<String>,
     #[serde(default)]
-    submitted_date: Value,
-    #[serde(default)]
     created: Value,
+    #[serde(default)]
+    created_at: Value,
 }
 
 /// An answer that cannot be the requested submission.
@@ -63,9 +64,30 @@ impl Submission {
         Ok(Self {
             challenge_id: record.challenge_id.or(record.v5_challenge_id),
             member_id: record.member_id,
-            created: date(&record.submitted_date).or_else(|| date(&record.created)),
+            created: date(&record.created_at).or_else(|| date(&record.created)),
         })
     }
+}
+
+/// The submissions of a challenge: an array in version 5, an object with `data` in version 6.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Listing {
+    V5(Vec<Listed>),
+    V6 { data: Vec<Listed> },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    #[serde(default, deserialize_with = "text_or_number")]
+    member_id: Option<String>,
+}
+
+/// The member of each listed submission, if it names one.
+pub(crate) fn members(body: &[u8]) -> Result<Vec<Option<String>>, serde_json::Error> {
+    let (Listing::V5(listed) | Listing::V6 { data: listed }) = serde_json::from_slice(body)?;
+    Ok(listed.into_iter().map(|submission| submission.member_id).collect())
 }
 
 /// Reads an id that older records have as a number. It becomes part of names and paths, so its characters are checked.
@@ -175,19 +197,31 @@ mod tests {
     }
 
     #[test]
-    fn the_submission_date_comes_before_the_record_date() {
+    fn only_dates_of_the_api_say_when_a_submission_was_created() {
         for (fields, created) in [
             (
-                r#""submittedDate":"2026-01-02T00:00:00.5Z","created":"2026-01-03T00:00:00Z""#,
-                Some("2026-01-02T00:00:00.5Z"),
+                r#""submittedDate":"2025-01-02T00:00:00Z","created":"2026-01-03T00:00:00.5Z""#,
+                Some("2026-01-03T00:00:00.5Z"),
             ),
-            (r#""created":"2026-01-03T00:00:00Z""#, Some("2026-01-03T00:00:00Z")),
-            (r#""submittedDate":"yesterday","created":null"#, None),
-            (r#""submittedDate":7"#, None),
+            (
+                r#""submittedDate":"2025-01-02T00:00:00Z","createdAt":"2026-01-03T00:00:00Z""#,
+                Some("2026-01-03T00:00:00Z"),
+            ),
+            (r#""submittedDate":"2026-01-02T00:00:00Z""#, None),
+            (r#""createdAt":"yesterday","created":null"#, None),
+            (r#""created":7"#, None),
         ] {
             let submission = parse(&format!(r#"{{"id":"-kJ-nOos4KQaL3",{fields}}}"#)).unwrap();
             assert_eq!(submission.created.map(|at| at.format(&Rfc3339).unwrap()).as_deref(), created);
         }
+    }
+
+    #[test]
+    fn the_members_of_a_challenge_are_read_in_both_versions() {
+        let expected = vec![Some("7".to_owned()), None];
+        assert_eq!(members(br#"[{"id":"a","memberId":7},{"id":"b"}]"#).unwrap(), expected);
+        assert_eq!(members(br#"{"data":[{"memberId":"7"},{"memberId":null}],"meta":{}}"#).unwrap(), expected);
+        assert!(members(br#"{"message":"no"}"#).is_err());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod signed_in;
 mod summations;
 mod token;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use reqwest::header::{CONTENT_TYPE, LOCATION};
@@ -42,6 +43,11 @@ use token::{Token, Tokens};
 
 /// Limit for reading a JSON answer. A submission with hundreds of reviews has some hundred kilobytes.
 const MAX_JSON_BYTES: usize = 4 << 20;
+/// Submissions on a page of those of a challenge.
+const PAGE: &str = "100";
+const PAGE_SIZE: usize = 100;
+/// Limit for the pages of a challenge's submissions.
+const MAX_PAGES: u32 = 10;
 /// Redirects that a download follows: one to the storage, and one in reserve.
 const MAX_REDIRECTS: usize = 2;
 
@@ -82,6 +88,24 @@ impl Client {
     pub async fn submission(&self, id: &SubmissionId) -> Result<Submission, Error> {
         let (call, body) = self.call(Method::GET, &["submissions", id.as_str()], &[], None).await?;
         Submission::parse(&body, id).map_err(|error| Error::Malformed { call, reason: error.to_string() })
+    }
+
+    /// The members who submitted to a challenge, as far as the first thousand submissions tell.
+    pub async fn members_of(&self, challenge: &str) -> Result<BTreeSet<String>, Error> {
+        let mut members = BTreeSet::new();
+        for page in 1..=MAX_PAGES {
+            let page = page.to_string();
+            let query = [("challengeId", challenge), ("page", page.as_str()), ("perPage", PAGE)];
+            let (call, body) = self.call(Method::GET, &["submissions"], &query, None).await?;
+            let found = answer::members(&body);
+            let found = found.map_err(|error| Error::Malformed { call, reason: error.to_string() })?;
+            let is_last = found.len() < PAGE_SIZE;
+            members.extend(found.into_iter().flatten());
+            if is_last {
+                break;
+            }
+        }
+        Ok(members)
     }
 
     /// Calls the API, with a JSON body if given. Returns the call's name and the body of the answer.

@@ -60,6 +60,7 @@ impl SubmissionApi {
         let state = Arc::new(Served { folder: folder.to_owned(), tokens: Mutex::default(), reviews: Mutex::default() });
         let router = Router::new()
             .route("/oauth/token", post(token))
+            .route("/v5/submissions", get(submissions))
             .route("/v5/submissions/{id}", get(metadata))
             .route("/v5/submissions/{id}/download", get(download))
             .route("/v5/submissions/{id}/artifacts", get(artifacts).post(upload))
@@ -153,20 +154,56 @@ fn archive(served: &Served, headers: &HeaderMap, id: &str) -> Result<PathBuf, Bo
 }
 
 async fn metadata(State(served): State<Arc<Served>>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    let archive = match archive(&served, &headers, &id) {
-        Ok(archive) => archive,
-        Err(refusal) => return *refusal,
-    };
-    let written = std::fs::read(archive.with_extension("json")).ok();
-    match written.map(|json| serde_json::from_slice::<Value>(&json)) {
-        Some(Ok(metadata)) => Json(metadata).into_response(),
-        Some(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-        None => Json(json!({
-            "id": id, "type": "ContestSubmission", "fileType": "zip", "memberId": 8_547_899, "challengeId": 30_054_692,
-            "submittedDate": "2020-01-21T00:00:00.000Z", "review": [], "reviewSummation": [],
-        }))
-        .into_response(),
+    match archive(&served, &headers, &id) {
+        Ok(archive) => match metadata_of(&archive, &id) {
+            Ok(metadata) => Json(metadata).into_response(),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        },
+        Err(refusal) => *refusal,
     }
+}
+
+/// What was written beside an archive about its submission or, if nothing was, what all others have.
+fn metadata_of(archive: &FilePath, id: &str) -> serde_json::Result<Value> {
+    match std::fs::read(archive.with_extension("json")) {
+        Ok(json) => serde_json::from_slice(&json),
+        Err(_) => Ok(json!({
+            "id": id, "type": "ContestSubmission", "fileType": "zip", "memberId": 8_547_899, "challengeId": 30_054_692,
+            "submittedDate": "2019-01-21T00:00:00.000Z", "created": "2020-01-21T00:00:00.000Z", "review": [], "reviewSummation": [],
+        })),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SubmissionFilter {
+    challenge_id: String,
+    #[serde(default)]
+    page: Option<u32>,
+}
+
+/// All submissions of a challenge on one page.
+async fn submissions(
+    State(served): State<Arc<Served>>,
+    headers: HeaderMap,
+    Query(filter): Query<SubmissionFilter>,
+) -> Response {
+    if let Err(refusal) = require_token(&served, &headers) {
+        return *refusal;
+    }
+    let archives = std::fs::read_dir(&served.folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let found =
+        archives.filter(|path| path.extension().is_some_and(|extension| extension == "zip")).filter_map(|path| {
+            let id = path.file_stem()?.to_str()?;
+            let metadata = metadata_of(&path, id).ok()?;
+            let challenge = match &metadata["challengeId"] {
+                Value::String(challenge) => challenge.clone(),
+                other => other.to_string(),
+            };
+            (challenge == filter.challenge_id).then_some(metadata)
+        });
+    let found: Vec<Value> = if filter.page.unwrap_or(1) > 1 { Vec::new() } else { found.collect() };
+    Json(found).into_response()
 }
 
 async fn download(State(served): State<Arc<Served>>, headers: HeaderMap, Path(id): Path<String>) -> Response {

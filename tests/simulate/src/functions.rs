@@ -21,7 +21,7 @@ use anyhow::{Context, Result};
 use crate::json::{Json, WrongShape};
 use crate::plan::{Plan, rates};
 use crate::random::Random;
-use crate::stack::Stack;
+use crate::stack::{STACK_NAME, Stack};
 use crate::step_functions::Failure;
 use crate::submissions::{Submission, Submissions};
 
@@ -237,7 +237,10 @@ impl Functions {
                 Region(Concordance { concordant: true, score: 0.05, regions: Vec::new() })
             }
             score::Request::Metric(_) => Truth(MetricResult { name: Metric::LogLoss, score: 0.5, standing: -0.5 }),
-            score::Request::Fail(fail) => Failed(FailedResult::from_step_error(fail.result, &fail.error)),
+            score::Request::Fail(fail) => {
+                let parameter = format!("/{STACK_NAME}/challenges/{}", fail.challenge);
+                Failed(FailedResult::from_step_error(fail.result, &fail.error, &parameter))
+            }
             score::Request::Raise(raise) if raise.redriven => Nothing,
             score::Request::Raise(raise) => {
                 let FailedResult { code, message, .. } = raise.failure;

@@ -3,6 +3,7 @@
 
 use domain::{FailureCode, StepError};
 
+use super::not_run::{NotRun, unusable};
 use super::{Classification, service_error, unexpected};
 use crate::job::TrainingJob;
 use crate::retry::Retry;
@@ -46,7 +47,12 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
         ),
         _ => by_reason(&job.failure_reason),
     };
-    classification.detail(job.failure_reason.as_str())
+    classification.detail(detail(&job.failure_reason))
+}
+
+/// The reason without the service's word for a program's failure, which means nothing to participants.
+fn detail(reason: &str) -> &str {
+    reason.strip_prefix("AlgorithmError:").unwrap_or(reason).trim_start_matches([' ', ','])
 }
 
 /// Only `AlgorithmError` is followed by words of the program: its failure file, then its exit status. All other words are the
@@ -68,7 +74,7 @@ fn by_reason(reason: &str) -> Classification {
             "Training filled the disk of the machine, so the model could not be stored. Write less to /opt/ml, then submit again.",
         )
     } else if begins("ClientError: Artifact upload failed:API error (400): OCI runtime create failed") {
-        unusable()
+        unusable(None)
     } else {
         Classification::new(FailureCode::TrainingServiceFault, SERVICE_FAULT)
     }
@@ -76,18 +82,38 @@ fn by_reason(reason: &str) -> Classification {
 
 /// Classifies the failure of the program `train`.
 fn of_program(text: &str) -> Classification {
-    // The service adds the exit status, so it is the last one in the text.
-    let lower = text.to_ascii_lowercase();
-    let status = lower.rsplit_once("exit code:").map(|(_, status)| status.trim());
+    let (reason, status) = reason_and_status(text);
     match status {
-        Some("137") => out_of_memory(),
-        Some("126" | "127") => unusable(),
-        _ if text.starts_with("CannotStartContainerError") => unusable(),
-        _ => Classification::new(
-            FailureCode::TrainingFailed,
-            "The training program ended with an error. The last lines of the log show why. Fix the error, test the program on your own machine, then submit again.",
-        ),
+        "137" => out_of_memory(),
+        _ if text.starts_with("CannotStartContainerError") => unusable(None),
+        _ => match NotRun::of_exit_status(status) {
+            Some(why) => unusable(Some(why)),
+            None if reason.is_empty() => ended_with_error("The last lines of the log show why."),
+            None => ended_with_error("The detail is what it wrote to /opt/ml/output/failure."),
+        },
     }
+}
+
+/// What the program wrote, and its exit status, which the service adds at the end.
+fn reason_and_status(text: &str) -> (&str, &str) {
+    let Some(at) = text.to_ascii_lowercase().rfind("exit code:") else { return (text, "") };
+    (text[..at].trim().trim_end_matches(',').trim(), text[at + "exit code:".len()..].trim())
+}
+
+fn ended_with_error(why: &str) -> Classification {
+    Classification::new(
+        FailureCode::TrainingFailed,
+        format!(
+            "The training program ended with an error. {why} Fix the error, test the program on your own machine, then submit again."
+        ),
+    )
+}
+
+/// The program wrote to the log, so it ran and the exit status 126 or 127 is its own.
+pub(super) fn ran() -> Classification {
+    ended_with_error(
+        "Its exit status usually means that it started another program that was not found or is not executable. The last lines of the log show which.",
+    )
 }
 
 fn no_capacity() -> Classification {
@@ -114,25 +140,6 @@ fn out_of_memory() -> Classification {
         FailureCode::TrainingOutOfMemory,
         "Training needed more memory than the machine has and was stopped. Load the data in parts, or use smaller data types and batches, then submit again.",
     )
-}
-
-pub(super) fn unusable() -> Classification {
-    Classification::new(
-        FailureCode::ImageUnusable,
-        "The image could not run `train`: it was not found on the PATH, is not executable, or its interpreter was not found. Put `train` on the PATH or make it the entry point, and add `RUN chmod 755 PATH_OF_TRAIN` to the Dockerfile. If it is a script, install the interpreter that its first line names, and save it with Unix line endings: with Windows line endings, the interpreter is not found. Build the image for linux/amd64, check it with `docker run IMAGE train`, then submit again.",
-    )
-}
-
-/// Whether the container runtime wrote the only line of the log, because it could not execute the program: see
-/// <https://github.com/opencontainers/runc/blob/main/libcontainer/standard_init_linux.go>. Before version 1.1 of runc, the
-/// line began with the name of this file.
-pub(super) fn never_started<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
-    let mut lines = lines.filter(|line| !line.trim().is_empty());
-    let (Some(line), None) = (lines.next(), lines.next()) else { return false };
-    let line = line.trim_end().trim_end_matches('"');
-    let reasons = ["no such file or directory", "exec format error", "permission denied"];
-    ["exec ", "standard_init_linux.go:"].iter().any(|start| line.starts_with(start))
-        && reasons.iter().any(|reason| line.ends_with(reason))
 }
 
 #[cfg(test)]
@@ -182,20 +189,6 @@ mod tests {
             assert_eq!(classification.code, code, "{reason} {secondary}");
             assert_eq!(classification.retry != Retry::Never, is_retried, "{reason} {secondary}");
         }
-    }
-
-    #[test]
-    fn the_only_line_of_the_container_runtime_says_that_the_program_never_started() {
-        for line in [
-            "exec /bin/train: no such file or directory",
-            "exec train: exec format error\r",
-            "standard_init_linux.go:228: exec user process caused: no such file or directory",
-            "standard_init_linux.go:211: exec user process caused \"exec format error\"",
-        ] {
-            assert!(never_started([line, ""].into_iter()), "{line}");
-            assert!(!never_started(["hello", line].into_iter()), "the program wrote a line before it");
-        }
-        assert!(!never_started(std::iter::empty()) && !never_started(["exec /bin/train"].into_iter()));
     }
 
     #[test]

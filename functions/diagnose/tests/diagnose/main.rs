@@ -182,7 +182,7 @@ async fn a_training_job_that_failed_is_the_participants_fault_with_the_end_of_it
     let cause = include_str!("../fixtures/training-cause-failed.json");
     let DiagnosisAnswer { diagnosis, next } = diagnosed(failed("TrainModel", "States.TaskFailed", cause), calls).await;
     assert_eq!((diagnosis.code, diagnosis.fault, next), (FailureCode::TrainingFailed, Fault::Participant, None));
-    assert_eq!(diagnosis.detail.as_deref(), Some("AlgorithmError: , exit code: 1"));
+    assert_eq!(diagnosis.detail.as_deref(), Some("exit code: 1"));
     assert_eq!(diagnosis.log_tail, lines);
 }
 

@@ -1,13 +1,15 @@
-//! The function against a server that stands in for S3, Secrets Manager, Step Functions and the Submission API.
+//! The function against a server that stands in for the AWS services and the Submission API.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod sweep;
 
 use std::sync::{Arc, Mutex};
 
 use domain::outcome::{Outcome, Status};
 use domain::{Coded, FailureCode};
 use report::settings::Settings;
-use report::{Answer, Deps, Request, SweepAnswer, handle};
+use report::{Answer, Deps, Request, handle};
 use runtime::settings::Variables;
 use serde_json::{Value, json};
 use testing::aws::sending_to;
@@ -31,6 +33,13 @@ struct State {
     executions: Vec<Value>,
     /// Keys of the objects in the staging bucket.
     staged: Vec<&'static str>,
+    /// The position of the sweeps.
+    position: Option<Vec<u8>>,
+    /// Names and tags of repositories without images, which were created in 2026.
+    repositories: Vec<(&'static str, Value)>,
+    mappings: Vec<Value>,
+    /// Operations that are throttled.
+    throttled: Vec<&'static str>,
 }
 
 /// A page of `ListObjectsV2`, with one object each.
@@ -58,24 +67,26 @@ async fn world(state: &Arc<Mutex<State>>) -> Server {
         let (method, target) = request.line.split_once(' ').unwrap();
         let path = target.split('?').next().unwrap();
         let json = |value: &Value| Reply::status(200, value.to_string());
+        let operation = request.header("x-amz-target").and_then(|target| target.rsplit('.').next()).unwrap_or(path);
+        if state.throttled.contains(&operation) {
+            return Reply::status(400, r#"{"__type": "ThrottlingException", "message": "Rate exceeded"}"#);
+        }
         let written = || serde_json::from_slice::<Value>(&request.body).unwrap();
         match (method, path) {
-            ("POST", "/") if request.body.starts_with(b"{\"stateMachineArn\"") => {
-                let request = written();
-                assert_eq!(request["stateMachineArn"], MACHINE);
-                // One execution a page.
-                let at: usize = request["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
-                let more = (at + 1 < state.executions.len()).then(|| (at + 1).to_string());
-                json(
-                    &json!({"executions": state.executions.get(at).into_iter().collect::<Vec<_>>(), "nextToken": more}),
-                )
+            ("POST", "/") => sweep::answer(operation, &written(), &mut state),
+            ("GET", "/2015-03-31/event-source-mappings") => {
+                assert_eq!(target.split_once('?').unwrap().1, "FunctionName=mm-intake");
+                json(&json!({"EventSourceMappings": state.mappings}))
             }
-            ("POST", "/") if request.body.starts_with(b"{\"executionArn\"") => {
-                let arn = written()["executionArn"].clone();
-                json(state.executions.iter().find(|execution| execution["executionArn"] == arn).unwrap())
+            ("GET", "/staging/sweep/position.json") => match &state.position {
+                Some(position) => Reply::status(200, position),
+                None => Reply::status(404, "<Error><Code>NoSuchKey</Code></Error>"),
+            },
+            ("PUT", "/staging/sweep/position.json") => {
+                state.position = Some(request.body.clone());
+                Reply::status(200, "")
             }
             ("GET", "/staging/") => Reply::status(200, listing(&state.staged, target)),
-            ("POST", "/") => json(&json!({"SecretString": r#"{"AUTH0_CLIENT_ID":"me","AUTH0_CLIENT_SECRET":"s"}"#})),
             ("POST", "/token") => json(&json!({"access_token": "t", "expires_in": 3600})),
             ("PUT", OUTCOME) => {
                 state.outcome = Some(request.body.clone());
@@ -125,6 +136,8 @@ fn deps(server: &Server, review: &[(&str, &str)]) -> Deps {
         ("STACK_NAME", "mm"),
         ("STATE_MACHINE_ARN", MACHINE),
         ("STAGING_BUCKET", "staging"),
+        ("INTAKE_FUNCTION", "mm-intake"),
+        ("INTAKE_NEEDS_MAPPING", "false"),
         ("AUTH0_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0"),
         ("SUBMISSION_API_URL", server.url.as_str()),
         ("AUTH0_URL", token.as_str()),
@@ -308,85 +321,6 @@ async fn without_a_review_type_outcomes_are_only_stored() {
         server.requests().iter().map(|request| request.line.split('?').next().unwrap()).collect::<Vec<_>>(),
         [format!("PUT {OUTCOME}")]
     );
-}
-
-/// An execution that ended `minutes` ago and ran for two minutes.
-fn execution(arn: &str, status: &str, minutes: u32, output: Option<&Value>) -> Value {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let stopped = now - 60 * u64::from(minutes);
-    let mut execution = json!({"executionArn": arn, "stateMachineArn": MACHINE, "name": arn, "status": status,
-        "startDate": stopped - 120, "input": json!({"submissionId": ID}).to_string(),
-        "output": output.map(ToString::to_string)});
-    if status != "RUNNING" {
-        execution["stopDate"] = json!(stopped);
-    }
-    execution
-}
-
-async fn sweep(deps: &Deps) -> SweepAnswer {
-    match handle(request(json!({"action": "sweep"})), deps).await.unwrap() {
-        Answer::Sweep(found) => found,
-        other => panic!("{other:?} instead of a sweep"),
-    }
-}
-
-#[tokio::test]
-async fn a_sweep_reports_each_unreported_execution_once() {
-    for status in ["ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"] {
-        let state = Arc::new(Mutex::new(State {
-            executions: vec![
-                execution("arn:running", "RUNNING", 600, None),
-                execution("arn:recent", "FAILED", 10, None),
-                execution("arn:e", status, 90, None),
-                execution("arn:long-ago", "FAILED", 3 * 24 * 60, None),
-            ],
-            ..State::default()
-        }));
-        let server = world(&state).await;
-        let deps = deps(&server, &V5);
-        assert_eq!(sweep(&deps).await, SweepAnswer { checked: 1, unreported: 1, reported: 1 }, "{status}");
-        assert_eq!(state.lock().unwrap().reviews[0]["metadata"]["private"]["execution"], "arn:e");
-        let reviews = state.lock().unwrap().reviews.clone();
-        assert_eq!(sweep(&deps).await, SweepAnswer { checked: 1, unreported: 0, reported: 0 });
-        assert_eq!(state.lock().unwrap().reviews, reviews);
-    }
-}
-
-#[tokio::test]
-async fn a_sweep_sends_the_outcome_in_the_output_of_an_execution() {
-    let own = json!({"submissionId": ID, "status": "completed", "attempts": 1, "execution": "arn:e", "seconds": {},
-        "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:02:00Z"});
-    let state = Arc::new(Mutex::new(State {
-        executions: vec![execution("arn:e", "SUCCEEDED", 90, Some(&own))],
-        ..State::default()
-    }));
-    let server = world(&state).await;
-    assert_eq!(sweep(&deps(&server, &V5)).await.reported, 1);
-    assert_eq!(state.lock().unwrap().reviews[0]["score"], 100.0);
-}
-
-#[tokio::test]
-async fn an_execution_that_cannot_be_reported_does_not_stop_the_sweep() {
-    let state = Arc::new(Mutex::new(State {
-        executions: vec![execution("arn:a", "FAILED", 90, None), execution("arn:b", "FAILED", 90, None)],
-        broken: Some(503),
-        ..State::default()
-    }));
-    let server = world(&state).await;
-    let deps = deps(&server, &V5);
-    assert_eq!(sweep(&deps).await, SweepAnswer { checked: 2, unreported: 2, reported: 0 });
-}
-
-#[tokio::test]
-async fn a_sweep_counts_quarantined_objects_page_by_page() {
-    let state = Arc::new(Mutex::new(State {
-        staged: vec!["quarantine/t/0/1.json", "quarantine/t/0/2.json", "aws/lambda/x", "submissions/x"],
-        ..State::default()
-    }));
-    let server = world(&state).await;
-    sweep(&deps(&server, &[])).await;
-    let lists = server.requests().into_iter().filter(|request| request.line.starts_with("GET /staging/")).count();
-    assert_eq!(lists, 3);
 }
 
 /// All requests except those for tokens, secrets and S3: the line, and the body if it is JSON.

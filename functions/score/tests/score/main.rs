@@ -352,7 +352,7 @@ async fn every_error_has_the_code_of_whose_fault_it_is() {
     world.content.lock().unwrap().submissions.get_mut(B).unwrap()["predictionsKey"] =
         json!({"S": "datasets/r1/truth.csv"});
     assert!(
-        error(B, SETTINGS).await.to_string().contains("predictionsKey cannot be read: it must start with predictions/")
+        error(B, SETTINGS).await.to_string().contains("predictionsKey is not valid: it must start with predictions/")
     );
     let unprepared = run(&deps, "originality", B).await.unwrap_err();
     assert_eq!(unprepared.code(), FailureCode::ScoringFault);
@@ -366,7 +366,7 @@ async fn a_failure_is_in_the_record_until_the_result_is_stored() {
     let fail = |result: &str| {
         let error =
             json!({"Error": "ScoringFault", "Cause": r#"{"errorType":"ScoringFault","errorMessage":"try again"}"#});
-        let event = json!({"action": "fail", "submissionId": A, "result": result, "error": error});
+        let event = json!({"action": "fail", "submissionId": A, "challengeId": "r1", "result": result, "error": error});
         serde_json::from_value::<Request>(event).unwrap()
     };
     let failed = json!(handle(fail("concordance"), &deps).await.unwrap());
