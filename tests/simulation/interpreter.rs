@@ -445,7 +445,7 @@ fn a_name_starts_one_execution() {
     step_functions.create("m", &arn("m"), &wait.to_string()).unwrap();
     let mut agenda = Agenda::default();
     let mut script = Script { answers: VecDeque::new(), calls: Vec::new(), ended: 0 };
-    let mut start = |step_functions: &mut StepFunctions, agenda: &mut Agenda<Step>, input: Value| {
+    let start = |step_functions: &mut StepFunctions, agenda: &mut Agenda<Step>, input: Value| {
         step_functions.start(&arn("m"), "e", Json::of(&input), agenda)
     };
     assert_eq!(start(&mut step_functions, &mut agenda, json!(1)), Ok(Started { execution: 0, is_new: true }));

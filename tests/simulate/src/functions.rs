@@ -129,11 +129,9 @@ impl Functions {
     }
 
     fn fetch(&mut self, submission: &Submission) -> Answer {
-        let fetched = self
-            .use_submission_api("GET /submissions")
-            .map_err(FetchError::from)
-            .and_then(|()| Ok(archive::verify(std::io::Cursor::new(zip(submission.fault)), &self.limits)?));
-        let contents = fetched.map_err(|error| failure(&error))?;
+        self.use_submission_api("GET /submissions").map_err(|error| failure(&FetchError::from(error)))?;
+        let verified = archive::verify(std::io::Cursor::new(zip(submission.fault)), &self.limits);
+        let contents = verified.map_err(|problem| failure(&FetchError::from(problem)))?;
         let safe_id = submission.id.aws_safe();
         let fetched = Fetched {
             submission_id: submission.id.clone(),

@@ -220,7 +220,7 @@ mod tests {
             "1.5",
             "1209600",
             r#""a \"quoted\" text\n""#,
-            r#"[1,[],{}]"#,
+            "[1,[],{}]",
             r#"{"b":1,"a":{"c":[null,false]}}"#,
         ] {
             assert_eq!(text.parse::<Json>().unwrap().to_string(), text);

@@ -167,18 +167,14 @@ impl Jsonata {
         let mut open = Vec::new();
         for id in questions {
             let expression = &self.expressions[id.0];
-            let answer = expression.plain_value(scope).map(|value| Answer::Value { value: value.clone() });
-            let answer = match answer {
-                Some(answer) => Some(answer),
-                None => {
-                    let question = expression.question(scope, now);
-                    let known = expression.answers.get(question.as_str()).cloned();
-                    if known.is_none() {
-                        open.push((answers.len(), id, question));
-                    }
-                    known
+            let mut answer = expression.plain_value(scope).map(|value| Answer::Value { value: value.clone() });
+            if answer.is_none() {
+                let question = expression.question(scope, now);
+                answer = expression.answers.get(question.as_str()).cloned();
+                if answer.is_none() {
+                    open.push((answers.len(), id, question));
                 }
-            };
+            }
             answers.push(answer);
         }
         if !open.is_empty() {

@@ -127,12 +127,11 @@ impl Ledger {
                 continue;
             }
             let outcome = reported.name();
-            violations.push(match reported.code.map(FailureCode::fault) {
-                Some(Fault::Platform) => Violation::Failed { submission: id, outcome },
-                _ => {
-                    let truth = submission.fault.map_or_else(|| "Completed".to_owned(), |code| code.to_string());
-                    Violation::BlamedWrongly { submission: id, truth, outcome }
-                }
+            violations.push(if reported.code.map(FailureCode::fault) == Some(Fault::Platform) {
+                Violation::Failed { submission: id, outcome }
+            } else {
+                let truth = submission.fault.map_or_else(|| "Completed".to_owned(), |code| code.to_string());
+                Violation::BlamedWrongly { submission: id, truth, outcome }
             });
         }
         violations

@@ -46,7 +46,7 @@ struct Options {
     /// Quota: training instances
     #[arg(long, default_value_t = 20)]
     training_instances: u32,
-    /// Quota: calls of GetParameter a second
+    /// Quota: reads of parameters a second
     #[arg(long, default_value_t = 40)]
     parameter_reads: u32,
     /// The folder of the definitions

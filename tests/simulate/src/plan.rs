@@ -32,7 +32,7 @@ pub struct Quotas {
     /// Training instances of one type. The quota depends on the account, and new accounts have 0:
     /// <https://docs.aws.amazon.com/general/latest/gr/sagemaker.html>.
     pub training_instances: u32,
-    /// Calls of GetParameter a second:
+    /// Reads of parameters a second:
     /// <https://docs.aws.amazon.com/general/latest/gr/ssm.html>.
     pub parameter_reads: u32,
 }

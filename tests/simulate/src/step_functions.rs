@@ -409,16 +409,12 @@ impl StepFunctions {
                         Err(failure) => return self.fail_state(id, failure, agenda, services),
                     }
                 }
-                match chosen {
-                    Some((exit, next)) => {
-                        let input = self.thread(id).input.clone();
-                        self.exit(id, exit, &[], input, Next::State(next), agenda, services)
-                    }
-                    None => {
-                        let failure = Failure::new("States.Runtime", "No condition is true, and there is no default.");
-                        self.fail_state(id, failure, agenda, services)
-                    }
-                }
+                let Some((exit, next)) = chosen else {
+                    let failure = Failure::new("States.Runtime", "No condition is true, and there is no default.");
+                    return self.fail_state(id, failure, agenda, services);
+                };
+                let input = self.thread(id).input.clone();
+                self.exit(id, exit, &[], input, Next::State(next), agenda, services)
             }
             Kind::Wait { seconds, .. } => match self.evaluate(id, seconds, &[], agenda.now())? {
                 Ok(Json::Number(seconds)) if seconds >= 0.0 => {

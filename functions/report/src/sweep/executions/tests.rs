@@ -85,7 +85,7 @@ impl Machine {
 
 impl Clock for Machine {
     fn elapsed(&self) -> Duration {
-        self.clock.elapsed() - self.sweep_began.get()
+        self.clock.elapsed().saturating_sub(self.sweep_began.get())
     }
 
     async fn sleep(&self, time: Duration) {

@@ -78,7 +78,7 @@ struct Registry {
 
 impl Clock for Registry {
     fn elapsed(&self) -> Duration {
-        self.clock.elapsed() - self.sweep_began.get()
+        self.clock.elapsed().saturating_sub(self.sweep_began.get())
     }
 
     async fn sleep(&self, time: Duration) {
@@ -134,7 +134,7 @@ impl Registry {
         let now = noon() + self.clock.elapsed();
         let found = pass.advance(self, &mut DESCRIBE.clone(), (now, RETENTION), LIMIT).await;
         assert!(Clock::elapsed(self) <= LIMIT + Duration::from_millis(120));
-        self.clock.pass(Duration::from_mins(15) - Clock::elapsed(self));
+        self.clock.pass(Duration::from_mins(15).saturating_sub(Clock::elapsed(self)));
         found
     }
 }
