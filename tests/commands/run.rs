@@ -52,7 +52,7 @@ const ASKED: [(&str, &str); 11] = [
     ("KEY", ""),
 ];
 /// Commands that do not run here, by how they begin, and why.
-const ELSEWHERE: [(&str, &str); 24] = [
+const ELSEWHERE: [(&str, &str); 25] = [
     ("marathon verify --stack", "needs submissions that have not run: this test runs it with its own"),
     ("make setup", "installs packages"),
     ("make build-local", "builds what this test runs"),
@@ -62,6 +62,7 @@ const ELSEWHERE: [(&str, &str); 24] = [
     ("make up", "starts a stack of its own, as this test does"),
     ("make test", "runs this test"),
     ("make faults", "takes 15 minutes"),
+    ("make simulate", "takes minutes; tests/simulation/ runs small evenings"),
     ("make lint", "takes minutes and runs before the tests"),
     ("make bench", "takes minutes and compiles with all optimisations"),
     ("make build", "compiles with all optimisations"),
