@@ -10,6 +10,7 @@ use local::broker::TOPIC;
 use local::challenge::CHALLENGE;
 use local::deploy::{Deployed, INPUT_BUCKET, INPUT_PREFIX, OUTPUT_BUCKET, STACK};
 use local::emulator::REGION;
+use local::engine::Limits;
 use local::parameters::Parameters;
 use local::stack::{Options, SAMPLE_ID, Stack};
 
@@ -22,9 +23,15 @@ pub(crate) struct StackArguments {
     /// Bootstrap servers (host:port, without TLS) of a Kafka broker to use instead of the built-in one
     #[arg(long, env = "KAFKA_URL", value_name = "SERVERS")]
     kafka_url: Option<String>,
-    /// Memory of a training container in MB
+    /// Memory of a build and of a training container in MB
     #[arg(long, default_value_t = 4096, value_name = "MB", value_parser = clap::value_parser!(u64).range(64..=1_048_576))]
     memory: u64,
+    /// Disk of a build or training job in GB: images, volumes and /opt/ml
+    #[arg(long, default_value_t = 20, value_name = "GB", value_parser = clap::value_parser!(u64).range(1..=16_384))]
+    disk: u64,
+    /// Build and run submissions with docker or podman as they are, and not in an enclosure that keeps them from this machine
+    #[arg(long)]
+    trust: bool,
     /// Template parameter to override, such as MaxRuntimeInSeconds=600; can be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
@@ -43,7 +50,8 @@ impl StackArguments {
         Ok(Options {
             root,
             kafka: self.kafka_url.clone(),
-            memory_bytes: self.memory * 1024 * 1024,
+            limits: Limits { memory_bytes: self.memory << 20, disk_bytes: self.disk << 30 },
+            trust: self.trust,
             data: None,
             wait_scale: self.wait_scale,
             parameters: self.parameters.clone(),

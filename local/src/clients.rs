@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use anyhow::Context;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
 use parking_lot::Mutex;
@@ -57,4 +58,10 @@ impl Clients {
             None => image.to_owned(),
         }
     }
+}
+
+/// The repository of an image in a registry: what follows the registry's address, without tag and digest.
+pub(crate) fn repository_of(image: &str) -> anyhow::Result<&str> {
+    let path = image.split_once('/').map(|(_, path)| path.split(['@', ':']).next().unwrap_or(path));
+    path.filter(|path| !path.is_empty()).with_context(|| format!("{image} names no repository"))
 }

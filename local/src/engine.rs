@@ -1,66 +1,234 @@
-//! The container engine: docker where its daemon answers, else podman.
+//! Where images are built and containers run: podman in an enclosure or, for a trusted submission, docker or podman as they are.
 
+mod enclosure;
+mod registry;
+mod trusted;
+
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::{Mode, OFlags};
 use tokio::process::Command;
 
-use crate::process::{bound_to_this, is_running};
+use enclosure::{Enclosure, Enclosures};
+use trusted::{Trusted, Workbench};
 
-/// The label of containers that this program starts. Its value is the program's process id.
-const LABEL: &str = "marathon-match.local";
 /// The base image of the samples.
 const BASE_IMAGE: &str = "public.ecr.aws/docker/library/busybox:1.37";
 
 /// A container engine that answers.
 #[derive(Debug, Clone)]
-pub struct Engine {
-    podman: bool,
-    shim: PathBuf,
+pub enum Engine {
+    /// Podman, in an enclosure for each job.
+    Enclosed(Enclosures),
+    /// Docker or podman as they are.
+    Trusted(Trusted),
+}
+
+/// What one build or training job may use.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Bytes of the file system that holds images, volumes and `/opt/ml`.
+    pub disk_bytes: u64,
+}
+
+/// What a job is for.
+#[derive(Debug, Clone)]
+pub(crate) enum Purpose<'a> {
+    /// Building an image and pushing it to this repository of the emulator's registry.
+    Build { repository: &'a str },
+    /// Running an image of this repository, with a folder to show as its data.
+    Training { repository: &'a str, data: Option<&'a Path> },
+    /// Pulling or building an image that all jobs may use.
+    Images,
+}
+
+/// A place for one build or training job. Nothing of it outlives it.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Enclosed(Enclosure),
+    Trusted(Workbench),
 }
 
 impl Engine {
-    /// Finds docker or podman.
-    pub async fn find(root: &Path) -> Result<Self> {
-        for podman in [false, true] {
-            let name = if podman { "podman" } else { "docker" };
-            let info = Command::new(name).arg("info").output().await;
-            if info.is_ok_and(|info| info.status.success()) {
-                return Ok(Self { podman, shim: root.join("local/podman") });
-            }
+    /// Finds what this machine offers. Without an enclosure, a submission has to be trusted.
+    pub async fn find(root: &Path, trust: bool) -> Result<Self> {
+        let enclosures = Enclosures::new(root);
+        let missing = enclosures.missing().await?;
+        if missing.is_empty() && !trust {
+            enclosures.clean().await?;
+            return Ok(Self::Enclosed(enclosures));
         }
-        bail!("neither docker nor podman answers: run `make setup`, or start the docker daemon")
+        if !trust {
+            bail!(
+                "this machine cannot keep a stranger's submission away from your files, processes and network. Missing: {}. Run `make setup` as root, or run the command as root. If you trust the submission as you trust a program that you install, add --trust: it is then built and run without an enclosure",
+                missing.join(", ")
+            );
+        }
+        let trusted = Trusted::find(root).await?;
+        trusted.remove_left_containers().await?;
+        Ok(Self::Trusted(trusted))
     }
 
     /// The engine's name.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        if self.podman { "podman" } else { "docker" }
+        match self {
+            Self::Enclosed(_) => "podman",
+            Self::Trusted(trusted) => trusted.name(),
+        }
     }
 
-    /// A PATH on which `docker` is this engine.
+    /// The ids of the processes that keep the enclosures of this program's jobs.
     #[must_use]
-    pub fn search_path(&self, tools: &Path) -> String {
-        let inherited = std::env::var("PATH").unwrap_or_default();
-        let tools = tools.join("tools/bin");
-        if self.podman {
-            format!("{}:{}:{inherited}", self.shim.display(), tools.display())
-        } else {
-            format!("{}:{inherited}", tools.display())
+    pub fn enclosures(&self) -> Vec<u32> {
+        match self {
+            Self::Enclosed(enclosures) => enclosures.running(),
+            Self::Trusted(_) => Vec::new(),
+        }
+    }
+
+    /// A place for a job, in its own folder in `work`. `emulator` is the address of the emulator, which has the registry.
+    pub(crate) async fn job(&self, work: &Path, emulator: &str, limits: &Limits, purpose: &Purpose<'_>) -> Result<Job> {
+        Ok(match self {
+            Self::Enclosed(enclosures) => Job::Enclosed(enclosures.make(work, emulator, limits, purpose).await?),
+            Self::Trusted(trusted) => Job::Trusted(trusted.workbench(work, limits, purpose)?),
+        })
+    }
+
+    /// Removes a container by its name, running or not. Whether it existed.
+    pub(crate) async fn remove_container(&self, container: &str) -> bool {
+        match self {
+            // It ends with its enclosure, which ends with its job.
+            Self::Enclosed(_) => true,
+            Self::Trusted(trusted) => trusted.remove_container(container).await,
+        }
+    }
+
+    /// Waits until nothing of this program's jobs is left.
+    pub async fn finish(&self) -> Result<()> {
+        match self {
+            Self::Enclosed(enclosures) => enclosures.finish().await,
+            Self::Trusted(trusted) => trusted.remove_own_containers().await,
+        }
+    }
+
+    /// Pulls the base image of the samples or, without a network, builds it from Debian's busybox.
+    pub async fn prepare_base_image(&self, work: &Path) -> Result<()> {
+        let limits = Limits { memory_bytes: 1 << 30, disk_bytes: 1 << 30 };
+        let job = self.job(work, "", &limits, &Purpose::Images).await?;
+        if job.output(&["image", "inspect", BASE_IMAGE]).await.is_ok() {
+            return Ok(());
+        }
+        let pull = job.output(&["pull", BASE_IMAGE]);
+        if tokio::time::timeout(Duration::from_mins(1), pull).await.is_ok_and(|pulled| pulled.is_ok()) {
+            return Ok(());
+        }
+        std::fs::copy("/bin/busybox", job.files().join("busybox"))
+            .context("the base image can be neither pulled nor built: install the Debian package busybox-static")?;
+        std::fs::write(
+            job.files().join("Dockerfile"),
+            "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nCMD [\"sh\"]\n",
+        )?;
+        job.give().await?;
+        job.output(&["build", "--tag", BASE_IMAGE, &job.place("").to_string_lossy()]).await?;
+        Ok(())
+    }
+}
+
+impl Job {
+    /// The folder of the job's files, as this program sees it.
+    pub(crate) fn files(&self) -> &Path {
+        match self {
+            Self::Enclosed(enclosure) => enclosure.files(),
+            Self::Trusted(workbench) => workbench.files(),
+        }
+    }
+
+    /// A folder of the job's files, for reading what a container leaves. It must be opened before a container runs.
+    pub(crate) fn descriptor(&self, folder: &str) -> Result<OwnedFd> {
+        let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(self.files().join(folder), flags, Mode::empty())?)
+    }
+
+    /// A folder for the commands of a buildspec to start in.
+    pub(crate) fn start_folder(&self) -> &Path {
+        match self {
+            // Whatever they ask of the engine is done in the folder of the job's files.
+            Self::Enclosed(enclosure) => enclosure.folder(),
+            Self::Trusted(workbench) => workbench.files(),
+        }
+    }
+
+    /// A path in the folder of the job's files, as the engine sees it.
+    pub(crate) fn place(&self, path: &str) -> PathBuf {
+        match self {
+            Self::Enclosed(_) => Path::new(enclosure::FILES).join(path),
+            Self::Trusted(workbench) => workbench.files().join(path),
+        }
+    }
+
+    /// The folder with the training data, as the engine sees it.
+    pub(crate) fn data<'a>(&self, data: &'a Path) -> &'a Path {
+        match self {
+            Self::Enclosed(_) => Path::new(enclosure::DATA),
+            Self::Trusted(_) => data,
+        }
+    }
+
+    /// Lets the engine and its containers change the files that this program wrote.
+    pub(crate) async fn give(&self) -> Result<()> {
+        match self {
+            Self::Enclosed(enclosure) => enclosure.give().await,
+            Self::Trusted(_) => Ok(()),
         }
     }
 
     /// A command of the engine.
-    #[must_use]
-    pub fn command(&self) -> Command {
-        bound_to_this(if self.podman { self.shim.join("docker") } else { PathBuf::from("docker") })
+    pub(crate) fn command(&self) -> Command {
+        match self {
+            Self::Enclosed(enclosure) => enclosure.command(),
+            Self::Trusted(workbench) => workbench.engine().command(),
+        }
+    }
+
+    /// Runs a short command of the engine and returns its standard output.
+    pub(crate) async fn output(&self, arguments: &[&str]) -> Result<String> {
+        output(self.command().args(arguments), arguments).await
+    }
+
+    /// Pulls an image of the job's repository.
+    pub(crate) async fn pull(&self, image: &str) -> Result<()> {
+        let arguments = ["pull", "--quiet", image];
+        match self {
+            Self::Enclosed(enclosure) => enclosure.pull(image).await,
+            Self::Trusted(workbench) => workbench.engine().output(&arguments).await.map(drop),
+        }
+    }
+
+    /// The address of an image that is in the emulator's registry, as the engine sees it.
+    pub(crate) fn registry_address(&self, image: &str) -> String {
+        match self {
+            Self::Enclosed(enclosure) => enclosure.registry_address(image),
+            Self::Trusted(_) => image.to_owned(),
+        }
+    }
+
+    /// What the commands of a buildspec need in their environment, with a PATH on which `docker` is this engine.
+    pub(crate) fn environment(&self, tools: &Path) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Enclosed(enclosure) => enclosure.environment(tools),
+            Self::Trusted(workbench) => workbench.environment(tools),
+        }
     }
 
     /// The arguments of `run` that confine a container: no network, no capabilities, a read-only root file system, and
     /// limits on memory, processes and files.
-    #[must_use]
-    pub fn confinement(&self, memory_bytes: u64) -> Vec<String> {
+    pub(crate) fn confinement(&self, memory_bytes: u64) -> Vec<String> {
         let mut arguments: Vec<String> = [
             "--network=none",
             "--cap-drop=all",
@@ -76,118 +244,29 @@ impl Engine {
         .into();
         arguments.push(format!("--memory={memory_bytes}"));
         arguments.push(format!("--memory-swap={memory_bytes}"));
-        arguments.push(format!("--label={LABEL}={}", std::process::id()));
-        if self.podman {
+        match self {
             // crun does not work with dropped privileges inside containers and small virtual machines.
-            arguments.push("--runtime=runc".to_owned());
+            Self::Enclosed(_) => arguments.push("--runtime=runc".to_owned()),
+            Self::Trusted(workbench) => arguments.extend(workbench.engine().arguments_of_run()),
         }
         arguments
     }
 
     /// The arguments of `run` that give a container our own standard output, so that what it writes to both streams stays
     /// in order. Docker has no such option: it copies each stream by itself, and their order is only roughly kept.
-    #[must_use]
-    pub fn one_output(&self) -> &'static [&'static str] {
-        if self.podman { &["--log-driver=passthrough"] } else { &[] }
-    }
-
-    /// Runs a short command of the engine and returns its standard output.
-    pub async fn output(&self, arguments: &[&str]) -> Result<String> {
-        let output = self.command().args(arguments).output().await.context("starting the container engine")?;
-        if !output.status.success() {
-            bail!("{} {}: {}", self.name(), arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    pub(crate) fn one_output(&self) -> &'static [&'static str] {
+        match self {
+            Self::Trusted(workbench) if workbench.engine().name() == "docker" => &[],
+            Self::Enclosed(_) | Self::Trusted(_) => &["--log-driver=passthrough"],
         }
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    }
-
-    /// The containers of this program: the process id of the run, and the container's id.
-    pub async fn containers(&self) -> Result<Vec<(String, String)>> {
-        let ids = self.output(&["ps", "--all", "--quiet", "--filter", &format!("label={LABEL}")]).await?;
-        let format = format!("{{{{index .Config.Labels \"{LABEL}\"}}}}");
-        let mut containers = Vec::new();
-        for id in ids.lines() {
-            // A container that was removed meanwhile does not matter.
-            if let Ok(owner) = self.output(&["inspect", "--format", &format, id]).await {
-                containers.push((owner, id.to_owned()));
-            }
-        }
-        Ok(containers)
-    }
-
-    /// Removes a container by its id or name, running or not. Whether it existed.
-    pub async fn remove_container(&self, container: &str) -> bool {
-        let exists = self.output(&["container", "inspect", container]).await.is_ok();
-        // `rm` alone sends SIGTERM first and waits. Killing fails if the container has ended.
-        let _ = self.output(&["kill", container]).await;
-        let _ = self.output(&["rm", "--force", container]).await;
-        exists
-    }
-
-    /// Removes the containers of this run.
-    pub async fn remove_own_containers(&self) -> Result<()> {
-        self.remove_containers_of(|owner| owner == std::process::id().to_string()).await
-    }
-
-    /// Removes the containers of killed runs.
-    pub async fn remove_left_containers(&self) -> Result<()> {
-        self.remove_containers_of(|owner| !is_running(owner)).await
-    }
-
-    async fn remove_containers_of(&self, selected: impl Fn(&str) -> bool) -> Result<()> {
-        for (owner, id) in self.containers().await? {
-            if selected(&owner) {
-                self.remove_container(&id).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Pulls the base image of the samples or, without a network, builds it from Debian's busybox.
-    pub async fn prepare_base_image(&self, work: &Path) -> Result<()> {
-        if self.output(&["image", "inspect", BASE_IMAGE]).await.is_ok() {
-            return Ok(());
-        }
-        let pull = self.output(&["pull", BASE_IMAGE]);
-        if tokio::time::timeout(Duration::from_mins(1), pull).await.is_ok_and(|pulled| pulled.is_ok()) {
-            return Ok(());
-        }
-        let context = work.join("base-image");
-        std::fs::create_dir_all(&context)?;
-        std::fs::copy("/bin/busybox", context.join("busybox"))
-            .context("the base image can be neither pulled nor built: install the Debian package busybox-static")?;
-        std::fs::write(
-            context.join("Dockerfile"),
-            "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nCMD [\"sh\"]\n",
-        )?;
-        self.output(&["build", "--tag", BASE_IMAGE, &context.to_string_lossy()]).await?;
-        Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn podman_takes_names_without_a_registry_from_docker_hub() {
-        let folder = tempfile::tempdir().unwrap();
-        let podman = folder.path().join("podman");
-        std::fs::write(&podman, "#!/bin/sh\ncat \"$CONTAINERS_REGISTRIES_CONF\"\n").unwrap();
-        std::fs::set_permissions(&podman, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let shim = Path::new(env!("CARGO_MANIFEST_DIR")).join("podman/docker");
-        let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
-        let shown = |own: Option<&Path>| {
-            let mut command = std::process::Command::new(&shim);
-            command.args(["build", "."]).env("PATH", &path).env_remove("CONTAINERS_REGISTRIES_CONF");
-            command.envs(own.map(|own| ("CONTAINERS_REGISTRIES_CONF", own)));
-            String::from_utf8(command.output().unwrap().stdout).unwrap()
-        };
-        assert!(shown(None).contains("unqualified-search-registries = [\"docker.io\"]"), "{}", shown(None));
-        // A file that the user has chosen, such as one with mirrors, stays.
-        let own = folder.path().join("own.conf");
-        std::fs::write(&own, "of the user").unwrap();
-        assert_eq!(shown(Some(&own)), "of the user");
+/// Runs a command and returns its standard output. `arguments` are for the error.
+async fn output(command: &mut Command, arguments: &[&str]) -> Result<String> {
+    let output = command.output().await.context("starting the container engine")?;
+    if !output.status.success() {
+        bail!("{}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

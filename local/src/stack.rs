@@ -14,7 +14,7 @@ use crate::challenge;
 use crate::clients::{Clients, Tasks};
 use crate::deploy::{self, Deployed};
 use crate::emulator::Emulator;
-use crate::engine::Engine;
+use crate::engine::{Engine, Limits};
 use crate::process::is_running;
 use crate::stand_in::activity::{self, Worker};
 use crate::stand_in::code_build::CodeBuild;
@@ -35,8 +35,10 @@ pub struct Options {
     pub root: PathBuf,
     /// Bootstrap servers of a Kafka broker to use instead of the built-in one.
     pub kafka: Option<String>,
-    /// Memory of a training container in bytes.
-    pub memory_bytes: u64,
+    /// What a build or training job may use.
+    pub limits: Limits,
+    /// Builds and runs submissions without an enclosure.
+    pub trust: bool,
     /// A folder that training containers get as their data, instead of the sample data. Their predictions are not scored,
     /// because only the sample data has a challenge.
     pub data: Option<PathBuf>,
@@ -80,8 +82,7 @@ impl Stack {
     pub async fn deploy(options: &Options, progress: impl Fn(&str)) -> Result<Self> {
         let tools = options.root.join(".local");
         let work = create_work_folder(&tools.join("runs"))?;
-        let engine = Engine::find(&options.root).await?;
-        engine.remove_left_containers().await?;
+        let engine = Engine::find(&options.root, options.trust).await?;
         engine.prepare_base_image(&work).await?;
 
         progress("starting the AWS emulator");
@@ -130,6 +131,7 @@ impl Stack {
             engine: self.engine.clone(),
             tools: options.root.join(".local"),
             work: self.work.clone(),
+            limits: options.limits.clone(),
             built: Arc::clone(&self.built),
             jobs: self.job_api.jobs.clone(),
         }
@@ -142,7 +144,7 @@ impl Stack {
             clients: self.clients.clone(),
             engine: self.engine.clone(),
             work: self.work.clone(),
-            memory_bytes: options.memory_bytes,
+            limits: options.limits.clone(),
             data: options.data.clone(),
             trained: Arc::clone(&self.trained),
             jobs: self.job_api.jobs.clone(),
@@ -228,8 +230,8 @@ impl Stack {
     /// Stops everything that was started.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
-        if let Err(error) = self.engine.remove_own_containers().await {
-            eprintln!("containers were left: {error:#}");
+        if let Err(error) = self.engine.finish().await {
+            eprintln!("something of the builds and training jobs was left: {error:#}");
         }
         self.emulator.stop().await;
         // The next run removes what cannot be removed now.

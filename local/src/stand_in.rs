@@ -5,5 +5,6 @@ mod buildspec;
 pub mod code_build;
 mod job_log;
 pub mod jobs;
+pub(crate) mod output_archive;
 pub mod sage_maker;
 pub mod submission_api;

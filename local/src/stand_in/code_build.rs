@@ -1,18 +1,19 @@
 //! Stands in for `codebuild:startBuild.sync`: runs the staged buildspec on the staged archive, on this machine.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::timeout_at;
 
-use crate::clients::{Clients, Tasks};
+use crate::clients::{Clients, Tasks, repository_of};
 use crate::emulator::REGION;
-use crate::engine::Engine;
+use crate::engine::{Engine, Job, Limits, Purpose};
 use crate::process::{KillOnDrop, bound_to_this};
 use crate::stand_in::activity::{TaskFailure, Worker};
 use crate::stand_in::buildspec::{Buildspec, Phase};
@@ -32,6 +33,13 @@ struct StartBuild {
     environment_variables_override: Vec<Variable>,
 }
 
+impl StartBuild {
+    fn variable(&self, name: &str) -> Option<&str> {
+        let variable = self.environment_variables_override.iter().find(|variable| variable.name == name);
+        variable.map(|variable| variable.value.as_str())
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Variable {
@@ -48,6 +56,7 @@ pub struct CodeBuild {
     pub tools: PathBuf,
     /// The folder for builds' own folders.
     pub work: PathBuf,
+    pub limits: Limits,
     /// The arguments of the builds so far.
     pub built: Tasks,
     pub jobs: Jobs,
@@ -57,6 +66,8 @@ pub struct CodeBuild {
 struct Build<'a> {
     arguments: &'a StartBuild,
     uuid: &'a str,
+    job: &'a Job,
+    /// For the commands' own state.
     folder: &'a Path,
     log: &'a JobLog,
     deadline: tokio::time::Instant,
@@ -92,11 +103,14 @@ impl Worker for CodeBuild {
         let (status, build) = match ended {
             Ok(answer) => answer,
             // A failure outside the buildspec is the service's fault.
-            Err(error) => (
-                "FAULT",
-                json!({"Id": id, "BuildStatus": "FAULT", "Phases": [
+            Err(error) => {
+                eprintln!("the build could not run on this machine: {error:#}");
+                (
+                    "FAULT",
+                    json!({"Id": id, "BuildStatus": "FAULT", "Phases": [
                 {"PhaseType": "PROVISIONING", "PhaseStatus": "FAULT", "Contexts": [{"Message": format!("{error:#}")}]}]}),
-            ),
+                )
+            }
         };
         running.end(&build);
         let answer = json!({ "Build": build });
@@ -121,11 +135,14 @@ impl CodeBuild {
         let group = format!("/aws/codebuild/{}", arguments.project_name);
         let log = JobLog::create(&self.clients.logs, &group, uuid).await?;
         let folder = tempfile::Builder::new().prefix("build-").tempdir_in(&self.work)?;
-        let source = folder.path().join("src");
-        self.download_source(&arguments, &source).await?;
+        let image = arguments.variable("IMAGE_REPOSITORY_URI").context("the build has no repository")?;
+        let purpose = Purpose::Build { repository: repository_of(image)? };
+        let job = self.engine.job(&self.work, &self.clients.endpoint, &self.limits, &purpose).await?;
+        self.download_source(&arguments, &folder.path().join("source.zip"), job.files()).await?;
+        job.give().await?;
         let buildspec = self.buildspec(&arguments.buildspec_override).await?;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60 * arguments.timeout_in_minutes_override);
-        let build = Build { arguments: &arguments, uuid, folder: folder.path(), log: &log, deadline };
+        let build = Build { arguments: &arguments, uuid, job: &job, folder: folder.path(), log: &log, deadline };
         let BuildResult { status, phases } = self.run(&build, &buildspec).await?;
         let build = json!({
             "Id": format!("{}:{uuid}", arguments.project_name),
@@ -139,7 +156,7 @@ impl CodeBuild {
         Ok((status, build))
     }
 
-    async fn download_source(&self, arguments: &StartBuild, source: &Path) -> Result<()> {
+    async fn download_source(&self, arguments: &StartBuild, archive: &Path, source: &Path) -> Result<()> {
         let (bucket, key) =
             arguments.source_location_override.split_once('/').context("the source is not BUCKET/KEY")?;
         let object = self
@@ -152,12 +169,10 @@ impl CodeBuild {
             .send()
             .await
             .context("downloading the source")?;
-        let archive = source.with_extension("zip");
-        tokio::io::copy(&mut object.body.into_async_read(), &mut tokio::fs::File::create(&archive).await?).await?;
-        let source = source.to_owned();
+        tokio::io::copy(&mut object.body.into_async_read(), &mut tokio::fs::File::create(archive).await?).await?;
+        let (archive, source) = (archive.to_owned(), source.to_owned());
         tokio::task::spawn_blocking(move || -> Result<()> {
-            zip::ZipArchive::new(std::fs::File::open(archive)?)?.extract(source)?;
-            Ok(())
+            unpack(std::fs::File::open(archive)?, &source)
         })
         .await?
     }
@@ -201,11 +216,12 @@ impl CodeBuild {
         succeeding: bool,
     ) -> Result<Option<PhaseFailure>> {
         for command in commands {
-            let mut shell = self.shell(build.folder, command)?;
-            shell.env("CODEBUILD_BUILD_ID", build.uuid).env("CODEBUILD_SRC_DIR", build.folder.join("src"));
+            let mut shell = self.shell(build, command)?;
+            shell.env("CODEBUILD_BUILD_ID", build.uuid).env("CODEBUILD_SRC_DIR", build.job.start_folder());
             shell.env("CODEBUILD_BUILD_SUCCEEDING", if succeeding { "1" } else { "0" });
             for variable in &build.arguments.environment_variables_override {
-                shell.env(&variable.name, self.clients.with_local_registry(&variable.value));
+                let value = self.clients.with_local_registry(&variable.value);
+                shell.env(&variable.name, build.job.registry_address(&value));
             }
             let mut child = shell.spawn().context("starting bash")?;
             let guard = KillOnDrop::new(&child);
@@ -227,10 +243,9 @@ impl CodeBuild {
     }
 
     /// One command of the buildspec. The next command sees its exports and working directory, as on CodeBuild.
-    fn shell(&self, folder: &Path, command: &str) -> Result<Command> {
-        let script = folder.join("command.sh");
+    fn shell(&self, build: &Build<'_>, command: &str) -> Result<Command> {
+        let [script, environment, place] = ["command.sh", "environment", "place"].map(|name| build.folder.join(name));
         std::fs::write(&script, command)?;
-        let [environment, place] = ["environment", "place"].map(|name| folder.join(name));
         let driver = "exec 2>&1
             if [ -f \"$1\" ]; then . \"$1\"; cd \"$(cat \"$2\")\" || exit 1; fi
             trap 'status=$?; export -p | grep -v \" CODEBUILD_BUILD_SUCCEEDING=\" >\"$1\"; pwd >\"$2\"; exit $status' EXIT
@@ -239,21 +254,37 @@ impl CodeBuild {
         shell.args(["-c", driver, "bash"]).arg(environment).arg(place).arg(script);
         shell
             .process_group(0)
-            .current_dir(folder.join("src"))
+            .current_dir(build.job.start_folder())
             .env_clear()
-            .env("PATH", self.engine.search_path(&self.tools))
             .envs(["HOME", "XDG_RUNTIME_DIR"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .env("LANG", "C.UTF-8")
             .env("AWS_ENDPOINT_URL", &self.clients.endpoint)
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_DEFAULT_REGION", REGION)
-            .env("REGISTRY_AUTH_FILE", folder.join("registry.json"))
+            .envs(build.job.environment(&self.tools))
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        if !folder.join("src").is_dir() {
-            bail!("the source was not unpacked");
-        }
         Ok(shell)
     }
+}
+
+/// Unpacks an archive that `fetch` has verified. `ZipArchive::extract` needs a folder with a canonical path, which the folder of
+/// an enclosure does not have.
+fn unpack(archive: std::fs::File, target: &Path) -> Result<()> {
+    let mut archive = zip::ZipArchive::new(archive)?;
+    for at in 0..archive.len() {
+        let mut entry = archive.by_index(at)?;
+        let path = target.join(entry.enclosed_name().context("an entry has an unsafe name")?);
+        if entry.is_dir() {
+            std::fs::create_dir_all(&path)?;
+            continue;
+        }
+        std::fs::create_dir_all(path.parent().unwrap_or(target))?;
+        std::io::copy(&mut entry, &mut std::fs::File::create_new(&path)?)?;
+        if let Some(mode) = entry.unix_mode() {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode & 0o777))?;
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 //! machine. The contract: <https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html>.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,17 +10,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use aws_sdk_s3::primitives::ByteStream;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use crate::clients::{Clients, Tasks};
-use crate::engine::Engine;
+use crate::clients::{Clients, Tasks, repository_of};
+use crate::engine::{Engine, Job, Limits, Purpose};
 use crate::stand_in::activity::{TaskFailure, Worker};
 use crate::stand_in::job_log::JobLog;
 use crate::stand_in::jobs::{Jobs, training_job_arn};
+use crate::stand_in::output_archive::{self, PackError};
 
 /// The log group of every training job.
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
@@ -90,8 +89,8 @@ pub struct SageMaker {
     pub engine: Engine,
     /// The folder for jobs' own folders.
     pub work: PathBuf,
-    /// Memory of a training container in bytes.
-    pub memory_bytes: u64,
+    /// The memory is that of the container.
+    pub limits: Limits,
     /// A folder that the container gets as its training data, instead of what S3 has.
     pub data: Option<PathBuf>,
     /// The arguments of the jobs so far. A name is unique for ever.
@@ -103,7 +102,9 @@ pub struct SageMaker {
 struct Ended {
     status: &'static str,
     secondary: &'static str,
+    /// Empty for a failure whose reason is what the container wrote.
     reason: String,
+    code: i32,
 }
 
 impl Worker for SageMaker {
@@ -126,8 +127,11 @@ impl Worker for SageMaker {
         let job = match ended {
             Ok(job) => job,
             // A failure outside the container is the service's fault.
-            Err(error) => json!({"TrainingJobName": name, "TrainingJobStatus": "Failed", "SecondaryStatus": "Failed",
-                "FailureReason": format!("InternalServerError: {error:#}")}),
+            Err(error) => {
+                eprintln!("the training job could not run on this machine: {error:#}");
+                json!({"TrainingJobName": name, "TrainingJobStatus": "Failed", "SecondaryStatus": "Failed",
+                    "FailureReason": format!("InternalServerError: {error:#}")})
+            }
         };
         running.end(&job);
         // No AWS page says whether the task fails for a stopped job. The state machine has to cope with either.
@@ -165,12 +169,29 @@ impl SageMaker {
         let started = SystemTime::now();
         let seconds = started.duration_since(UNIX_EPOCH)?.as_secs();
         let log = JobLog::create(&self.clients.logs, LOG_GROUP, &format!("{name}/algo-1-{seconds}")).await?;
-        let folder = tempfile::Builder::new().prefix("training-").tempdir_in(&self.work)?;
-        self.prepare(&arguments, folder.path()).await?;
+        let image = self.clients.with_local_registry(&arguments.algorithm_specification.training_image);
+        let purpose = Purpose::Training { repository: repository_of(&image)?, data: self.data.as_deref() };
+        let job = self.engine.job(&self.work, &self.clients.endpoint, &self.limits, &purpose).await?;
+        let folder = job.files().join("ml");
+        self.prepare(&arguments, &folder).await?;
+        job.give().await?;
 
+        // Opened before the container can change anything.
+        let left = job.descriptor("ml")?;
         let clock = Instant::now();
-        let ended = self.run(&arguments, folder.path(), &log).await?;
+        let mut ended = self.run(&arguments, &image, &job, &log).await?;
+        if ended.status == "Failed" && ended.reason.is_empty() {
+            let failure = output_archive::start_of(left.as_fd(), "output/failure", 4 * REASON_CHARACTERS as u64)?;
+            let failure: String = String::from_utf8_lossy(&failure).trim().chars().take(REASON_CHARACTERS).collect();
+            ended.reason = format!("AlgorithmError: {failure}, exit code: {}", ended.code);
+        }
+        // As on SageMaker, a stopped or failed job keeps what it has written.
         let output = format!("{}/{name}/output", arguments.output_data_config.s3_output_path);
+        if let Some(refused) = self.upload_output(&left, &output).await?
+            && ended.status == "Completed"
+        {
+            ended = Ended { status: "Failed", secondary: "Failed", reason: refused, code: 0 };
+        }
         let mut job = json!({
             "TrainingJobName": name,
             "TrainingJobArn": training_job_arn(name),
@@ -184,11 +205,6 @@ impl SageMaker {
         });
         if !ended.reason.is_empty() {
             job["FailureReason"] = json!(ended.reason);
-        }
-        // As on SageMaker, a stopped or failed job keeps what it has written.
-        self.upload(&folder.path().join("model"), &format!("{output}/model.tar.gz")).await?;
-        if std::fs::read_dir(folder.path().join("output/data"))?.next().is_some() {
-            self.upload(&folder.path().join("output/data"), &format!("{output}/output.tar.gz")).await?;
         }
         Ok(job)
     }
@@ -244,23 +260,18 @@ impl SageMaker {
         Ok(())
     }
 
-    async fn run(&self, arguments: &CreateTrainingJob, folder: &Path, log: &JobLog) -> Result<Ended> {
-        let image = self.clients.with_local_registry(&arguments.algorithm_specification.training_image);
+    async fn run(&self, arguments: &CreateTrainingJob, image: &str, job: &Job, log: &JobLog) -> Result<Ended> {
+        let image = job.registry_address(image);
         let name = container(&arguments.training_job_name);
-        self.engine.output(&["pull", &image]).await.context("pulling the image")?;
-        let mut command = self.engine.command();
+        job.pull(&image).await.context("pulling the image")?;
+        let mut command = job.command();
         // conmon writes a file to its working directory when memory runs out.
-        command.current_dir(&self.work).args([
-            "run",
-            "--name",
-            &name,
-            "--volume",
-            &format!("{}:/opt/ml", folder.display()),
-        ]);
-        command.args(self.engine.confinement(self.memory_bytes)).args(self.engine.one_output());
+        command.current_dir(&self.work).args(["run", "--name", &name]);
+        command.args(["--volume", &format!("{}:/opt/ml", job.place("ml").display())]);
+        command.args(job.confinement(self.limits.memory_bytes)).args(job.one_output());
         if let Some(data) = &self.data {
             for channel in &arguments.input_data_config {
-                let mount = format!("{}:/opt/ml/input/data/{}:ro", data.display(), channel.channel_name);
+                let mount = format!("{}:/opt/ml/input/data/{}:ro", job.data(data).display(), channel.channel_name);
                 command.args(["--volume", &mount]);
             }
         }
@@ -281,49 +292,55 @@ impl SageMaker {
         if in_time.is_err() {
             let seconds = STOP_SECONDS.to_string();
             let stop = ["stop", "--time", &seconds, &name];
-            let stopping = async { self.engine.output(&stop).await.context("stopping the container") };
+            let stopping = async { job.output(&stop).await.context("stopping the container") };
             tokio::try_join!(stopping, copying)?;
         }
         let exit = child.wait().await?;
-        let killed_for_memory = self
-            .engine
+        let killed_for_memory = job
             .output(&["inspect", "--format", "{{.State.OOMKilled}}", &name])
             .await
             .is_ok_and(|answer| answer == "true");
         // The image stays: other jobs of the submission use it.
-        let _ = self.engine.output(&["rm", "--force", &name]).await;
+        let _ = job.output(&["rm", "--force", "--volumes", &name]).await;
         match in_time {
-            Err(_) => return Ok(Ended { status: "Stopped", secondary: "MaxRuntimeExceeded", reason: String::new() }),
+            Err(_) => {
+                return Ok(Ended { status: "Stopped", secondary: "MaxRuntimeExceeded", reason: String::new(), code: 0 });
+            }
             Ok(copied) => copied?,
         }
         let code = exit.code().unwrap_or(137);
         Ok(match code {
-            0 => Ended { status: "Completed", secondary: "Completed", reason: String::new() },
+            0 => Ended { status: "Completed", secondary: "Completed", reason: String::new(), code },
             137 if killed_for_memory => Ended {
                 status: "Failed",
                 secondary: "Failed",
                 reason: "ClientError: Please use an instance type with more memory, or reduce the size of training data processed on an instance.".to_owned(),
+                code,
             },
-            _ => Ended {
-                status: "Failed",
-                secondary: "Failed",
-                reason: format!("AlgorithmError: {}, exit code: {code}", failure_file(&folder.join("output/failure"))),
-            },
+            _ => Ended { status: "Failed", secondary: "Failed", reason: String::new(), code },
         })
     }
 
-    async fn upload(&self, folder: &Path, uri: &str) -> Result<()> {
-        let archive = folder.with_extension("tar.gz");
-        let (from, to) = (folder.to_owned(), archive.clone());
-        tokio::task::spawn_blocking(move || -> Result<()> {
-            let mut tar = tar::Builder::new(GzEncoder::new(File::create(to)?, Compression::fast()));
-            // Links stay links: their targets are not part of the output.
-            tar.follow_symlinks(false);
-            tar.append_dir_all(".", from)?;
-            tar.into_inner()?.finish()?;
-            Ok(())
-        })
-        .await??;
+    /// Uploads the model and the output data. Returns the reason for which a job fails whose output cannot be packed.
+    async fn upload_output(&self, left: &OwnedFd, output: &str) -> Result<Option<String>> {
+        let mut folders = vec![("model", "model.tar.gz")];
+        if output_archive::has_entries(left.as_fd(), "output/data")? {
+            folders.push(("output/data", "output.tar.gz"));
+        }
+        for (folder, archive) in folders {
+            let (root, file) = (left.try_clone()?, tempfile::NamedTempFile::new_in(&self.work)?);
+            let (target, limit) = (file.reopen()?, self.limits.disk_bytes);
+            let packing = move || output_archive::pack(root.as_fd(), folder, limit, target);
+            match tokio::task::spawn_blocking(packing).await? {
+                Ok(()) => self.upload(file.path(), &format!("{output}/{archive}")).await?,
+                Err(PackError::Io(error)) => return Err(error).context("packing the output"),
+                Err(refused @ PackError::Refused { .. }) => return Ok(Some(format!("AlgorithmError: {refused}"))),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn upload(&self, archive: &Path, uri: &str) -> Result<()> {
         let (bucket, key) = split_uri(uri)?;
         let body = ByteStream::from_path(archive).await?;
         self.clients.s3.put_object().bucket(bucket).key(key).body(body).send().await.context("uploading")?;
@@ -336,16 +353,4 @@ fn split_uri(uri: &str) -> Result<(&str, &str)> {
         Some(parts) => Ok(parts),
         None => bail!("{uri} is not an s3:// URI"),
     }
-}
-
-fn failure_file(path: &Path) -> String {
-    use std::io::Read;
-    let mut start = Vec::new();
-    // A link could point outside the container's folder.
-    if std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
-        && let Ok(file) = File::open(path)
-    {
-        let _ = file.take(4 * REASON_CHARACTERS as u64).read_to_end(&mut start);
-    }
-    String::from_utf8_lossy(&start).trim().chars().take(REASON_CHARACTERS).collect()
 }

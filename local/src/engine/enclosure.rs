@@ -1,0 +1,210 @@
+//! Enclosures: the namespaces, the file system and the limits in which an engine works for one job. `engine/enclosure` makes
+//! them and says what they keep away.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use parking_lot::Mutex;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+
+use super::registry::Registry;
+use super::{Limits, Purpose, output};
+use crate::process::bound_to_this;
+
+/// The folder of a job's files and the folder of its training data, inside.
+pub(super) const FILES: &str = "/disk/job";
+pub(super) const DATA: &str = "/data";
+/// This machine's loopback interface, inside: <https://github.com/rootless-containers/slirp4netns>.
+const THIS_MACHINE: &str = "10.0.2.2";
+/// Processes of a job.
+const PROCESSES: u32 = 2000;
+/// Memory of the engine itself, beside that of a container.
+const ENGINE_BYTES: u64 = 512 << 20;
+
+/// Makes enclosures.
+#[derive(Debug, Clone)]
+pub struct Enclosures {
+    program: PathBuf,
+    /// Images that all jobs may use.
+    images: PathBuf,
+    /// The processes that keep an enclosure, until they have ended.
+    keepers: Arc<Mutex<Vec<Child>>>,
+}
+
+/// An enclosure. It ends when this is dropped, or when this program ends for any reason.
+#[derive(Debug)]
+pub(crate) struct Enclosure {
+    program: PathBuf,
+    folder: TempDir,
+    files: PathBuf,
+    settings: Vec<(&'static str, String)>,
+    registry: Option<Registry>,
+    keeper: Option<(Child, ChildStdin)>,
+    keepers: Arc<Mutex<Vec<Child>>>,
+}
+
+impl Enclosures {
+    pub(super) fn new(root: &Path) -> Self {
+        let images = root.join(".local/images");
+        Self { program: root.join("local/engine/enclosure"), images, keepers: Arc::default() }
+    }
+
+    /// What this machine lacks, empty if nothing.
+    pub(super) async fn missing(&self) -> Result<Vec<String>> {
+        let missing = output(bound_to_this(&self.program).arg("check"), &["enclosure check"]).await?;
+        Ok(missing.lines().map(str::to_owned).collect())
+    }
+
+    /// Removes what killed programs have left.
+    pub(super) async fn clean(&self) -> Result<()> {
+        output(bound_to_this(&self.program).arg("clean"), &["enclosure clean"]).await.map(drop)
+    }
+
+    pub(super) async fn make(
+        &self,
+        work: &Path,
+        emulator: &str,
+        limits: &Limits,
+        purpose: &Purpose<'_>,
+    ) -> Result<Enclosure> {
+        let folder = tempfile::Builder::new().prefix("job-").tempdir_in(work)?;
+        let (network, pulls, repository, data) = match *purpose {
+            Purpose::Build { repository } => ("internet", "", Some(repository), None),
+            Purpose::Training { repository, data } => ("closed", "", Some(repository), data),
+            Purpose::Images => ("internet", "yes", None, None),
+        };
+        let registry = match repository {
+            Some(repository) => Some(Registry::start(emulator, repository).await?),
+            None => None,
+        };
+        let settings = vec![
+            ("ENCLOSURE_MEMORY", (limits.memory_bytes + ENGINE_BYTES).to_string()),
+            ("ENCLOSURE_DISK", limits.disk_bytes.to_string()),
+            ("ENCLOSURE_PROCESSES", PROCESSES.to_string()),
+            ("ENCLOSURE_NETWORK", network.to_owned()),
+            ("ENCLOSURE_IMAGES", self.images.to_string_lossy().into_owned()),
+            ("ENCLOSURE_PULLS", pulls.to_owned()),
+            ("ENCLOSURE_DATA", data.map(|data| data.to_string_lossy().into_owned()).unwrap_or_default()),
+        ];
+        // It ends with its standard input, and not by a signal, so that it can remove what it made. A group of its own keeps
+        // Ctrl-C from it.
+        let mut keeper = Command::new(&self.program)
+            .arg("hold")
+            .arg(folder.path())
+            .envs(settings.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .context("starting an enclosure")?;
+        let stdin = keeper.stdin.take().context("the enclosure has no standard input")?;
+        let stdout = keeper.stdout.take().context("the enclosure has no standard output")?;
+        let stderr = keeper.stderr.take().context("the enclosure has no standard error")?;
+        let mut enclosure = Enclosure {
+            program: self.program.clone(),
+            folder,
+            files: PathBuf::new(),
+            settings,
+            registry,
+            keeper: Some((keeper, stdin)),
+            keepers: Arc::clone(&self.keepers),
+        };
+        let mut ready = String::new();
+        BufReader::new(stdout).read_line(&mut ready).await?;
+        if ready.trim_end() != "ready" {
+            let mut reason = String::new();
+            stderr.take(4096).read_to_string(&mut reason).await?;
+            bail!("an enclosure for the submission could not be made: {}", reason.trim());
+        }
+        let first = std::fs::read_to_string(enclosure.folder.path().join("pid"))?;
+        enclosure.files = Path::new("/proc").join(first.trim()).join("root").join(FILES.trim_start_matches('/'));
+        Ok(enclosure)
+    }
+
+    /// The ids of the processes that keep an enclosure.
+    pub(super) fn running(&self) -> Vec<u32> {
+        self.keepers.lock().iter().filter_map(Child::id).collect()
+    }
+
+    /// Waits until the enclosures that have been dropped are gone.
+    pub(super) async fn finish(&self) -> Result<()> {
+        loop {
+            let Some(mut keeper) = self.keepers.lock().pop() else { return Ok(()) };
+            keeper.wait().await.context("waiting for the end of an enclosure")?;
+        }
+    }
+}
+
+impl Enclosure {
+    pub(super) fn files(&self) -> &Path {
+        &self.files
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The enclosure's program with one of its commands.
+    fn program(&self, command: &str) -> Command {
+        let mut program = bound_to_this(&self.program);
+        program.arg(command).arg(self.folder.path());
+        program
+    }
+
+    pub(super) async fn give(&self) -> Result<()> {
+        output(&mut self.program("give"), &["enclosure give"]).await.map(drop)
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let mut command = bound_to_this(self.program.with_file_name("enclosed").join("docker"));
+        command.envs(self.own_environment());
+        command
+    }
+
+    pub(super) async fn pull(&self, image: &str) -> Result<()> {
+        let registry = self.registry.as_ref().context("the job has no registry")?;
+        let mut command = self.program("admit");
+        command.arg(registry.port.to_string()).args(["podman", "pull", "--quiet", "--tls-verify=false", image]);
+        output(&mut command, &["pull", image]).await.map(drop)
+    }
+
+    pub(super) fn registry_address(&self, image: &str) -> String {
+        match (&self.registry, image.split_once('/')) {
+            (Some(registry), Some((host, path))) if host == registry.emulator => {
+                format!("{THIS_MACHINE}:{}/{path}", registry.port)
+            }
+            _ => image.to_owned(),
+        }
+    }
+
+    pub(super) fn environment(&self, tools: &Path) -> Vec<(&'static str, String)> {
+        let shim = self.program.with_file_name("enclosed");
+        let inherited = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{}:{inherited}", shim.display(), tools.join("tools/bin").display());
+        let mut environment = self.own_environment();
+        environment.push(("PATH", path));
+        environment
+    }
+
+    fn own_environment(&self) -> Vec<(&'static str, String)> {
+        let port = self.registry.as_ref().map(|registry| registry.port.to_string()).unwrap_or_default();
+        let mut environment = self.settings.clone();
+        environment.push(("ENCLOSURE_FOLDER", self.folder.path().to_string_lossy().into_owned()));
+        environment.push(("ENCLOSURE_REGISTRY", port));
+        environment
+    }
+}
+
+impl Drop for Enclosure {
+    fn drop(&mut self) {
+        if let Some((keeper, stdin)) = self.keeper.take() {
+            drop(stdin);
+            self.keepers.lock().push(keeper);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The one repository of the emulator's registry that a job may use. The emulator answers every service at one address; a job
+//! reaches nothing of it but this.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+
+/// A proxy on the loopback interface. It ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Registry {
+    pub(super) port: u16,
+    /// The emulator's address: `host:port`.
+    pub(super) emulator: String,
+    server: AbortHandle,
+}
+
+impl Registry {
+    /// Lets requests for this repository through to the emulator at `endpoint`, such as `http://127.0.0.1:4566`.
+    pub(super) async fn start(endpoint: &str, repository: &str) -> Result<Self> {
+        let emulator = endpoint.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let port = listener.local_addr()?.port();
+        let (upstream, prefix) = (Arc::new(emulator.clone()), Arc::new(format!("/v2/{repository}/")));
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (upstream, prefix) = (Arc::clone(&upstream), Arc::clone(&prefix));
+                tokio::spawn(async move {
+                    let service = service_fn(|request| {
+                        let (upstream, prefix) = (Arc::clone(&upstream), Arc::clone(&prefix));
+                        async move { answer(request, &upstream, &prefix).await }
+                    });
+                    // A connection that breaks is the engine's to report.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        Ok(Self { port, emulator, server: server.abort_handle() })
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    upstream: &str,
+    prefix: &str,
+) -> Result<Response<BoxBody<Bytes, hyper::Error>>> {
+    if !is_allowed(request.uri().path(), prefix) {
+        let empty = Empty::new().map_err(|never| match never {}).boxed();
+        return Ok(Response::builder().status(StatusCode::FORBIDDEN).body(empty)?);
+    }
+    let stream = TcpStream::connect(upstream).await.context("connecting to the emulator")?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender.send_request(request).await?.map(BodyExt::boxed))
+}
+
+/// Whether a path is of the repository, or asks for the registry's version:
+/// <https://distribution.github.io/distribution/spec/api/>.
+fn is_allowed(path: &str, prefix: &str) -> bool {
+    path == "/v2/" || (path.starts_with(prefix) && !path.contains("..") && !path.contains('%'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_repository_is_allowed() {
+        let allowed = |path| is_allowed(path, "/v2/d01c/");
+        assert!(allowed("/v2/") && allowed("/v2/d01c/manifests/latest") && allowed("/v2/d01c/blobs/uploads/"));
+        for path in [
+            "/",
+            "/2015-03-31/functions",
+            "/v2/other/manifests/latest",
+            "/v2/d01c",
+            "/v2/d01c/../other/x",
+            "/v2/d01c/%2e%2e/other/x",
+            "/v2/_catalog",
+        ] {
+            assert!(!allowed(path), "{path}");
+        }
+    }
+}
