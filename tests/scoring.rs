@@ -33,15 +33,7 @@ fn main() -> Result<std::process::ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
     // The emulator reports a throttled function as an unknown error, which is retried fewer times than a throttled function
     // on AWS. Longer waits make up for that.
-    let options = Options {
-        root: root()?,
-        kafka: None,
-        memory_bytes: 512 << 20,
-        data: None,
-        wait_scale: 0.5,
-        parameters: Vec::new(),
-        environment: Vec::new(),
-    };
+    let options = Options { wait_scale: 0.5, ..Options::new(root()?) };
     if arguments.list {
         return Ok(libtest_mimic::run(&arguments, trials(None, runtime.handle())).exit_code());
     }

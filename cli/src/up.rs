@@ -48,14 +48,12 @@ impl StackArguments {
         let template = std::fs::read_to_string(&template).with_context(|| format!("reading {}", template.display()))?;
         Parameters::of_template(&template)?.check(&self.parameters)?;
         Ok(Options {
-            root,
             kafka: self.kafka_url.clone(),
             limits: Limits { memory_bytes: self.memory << 20, disk_bytes: self.disk << 30 },
             trust: self.trust,
-            data: None,
             wait_scale: self.wait_scale,
             parameters: self.parameters.clone(),
-            environment: Vec::new(),
+            ..Options::new(root)
         })
     }
 }

@@ -83,11 +83,11 @@ impl Engine {
         }
     }
 
-    /// The ids of the processes that keep the enclosures of this program's jobs.
+    /// The repositories of the jobs of this program whose enclosures exist.
     #[must_use]
-    pub fn enclosures(&self) -> Vec<u32> {
+    pub fn jobs(&self) -> Vec<String> {
         match self {
-            Self::Enclosed(enclosures) => enclosures.running(),
+            Self::Enclosed(enclosures) => enclosures.jobs(),
             Self::Trusted(_) => Vec::new(),
         }
     }

@@ -50,6 +50,23 @@ pub struct Options {
     pub environment: Vec<(&'static str, String)>,
 }
 
+impl Options {
+    /// Everything as a person would want it.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self {
+            root,
+            kafka: None,
+            limits: Limits { memory_bytes: 4 << 30, disk_bytes: 20 << 30 },
+            trust: false,
+            data: None,
+            wait_scale: 1.0,
+            parameters: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+}
+
 /// The running system.
 pub struct Stack {
     pub clients: Clients,

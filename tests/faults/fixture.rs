@@ -40,11 +40,8 @@ impl Fixture {
         let (aws, api) = (proxy(&faults).await?, proxy(&faults).await?);
         let emulated = tempfile::NamedTempFile::new()?;
         std::fs::write(emulated.path(), emulated_faults().to_string())?;
+        let root = std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
         let options = Options {
-            root: std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?,
-            kafka: None,
-            memory_bytes: 512 * 1024 * 1024,
-            data: None,
             wait_scale: 0.01,
             parameters: vec![
                 format!("SubmissionApiUrl={}/v5", api.url),
@@ -56,6 +53,7 @@ impl Fixture {
                 ("AWS_ENDPOINT_URL", aws.url.clone()),
                 ("SFN_MOCK_CONFIG", emulated.path().display().to_string()),
             ],
+            ..Options::new(root)
         };
         let mut stack = Stack::deploy(&options, |_| {}).await?;
         aws.forward_to(&stack.clients.endpoint);
@@ -149,19 +147,19 @@ impl Fixture {
         functions::invoke(&self.stack, "report", event).await
     }
 
-    /// Checks that no build, job or container of a submission is left.
+    /// Checks that no build, job or enclosure of a submission is left.
     pub(crate) async fn no_orphan(&self, id: &SubmissionId) -> Result<()> {
         let prefix = format!("{}-", id.aws_safe());
         let mut left = String::new();
         for _ in 0..100 {
             let running = self.running.lock().clone();
-            let filter = format!("name=marathon-match-{prefix}");
-            let containers = self.stack.engine.output(&["ps", "--all", "--quiet", "--filter", &filter]).await?;
+            let repositories = self.stack.engine.jobs();
+            let jobs: Vec<_> = repositories.iter().filter(|name| *name == id.aws_safe().as_str()).collect();
             let tasks: Vec<&String> = running.iter().filter(|name| name.starts_with(&prefix)).collect();
-            if tasks.is_empty() && containers.is_empty() {
+            if tasks.is_empty() && jobs.is_empty() {
                 return Ok(());
             }
-            left = format!("tasks {tasks:?}, containers {containers:?}");
+            left = format!("tasks {tasks:?}, jobs {jobs:?}");
             sleep(Duration::from_millis(200)).await;
         }
         bail!("still running: {left}")

@@ -40,17 +40,13 @@ impl Fixture {
         let (aws, jobs) = (recorder.proxy().await?, recorder.proxy().await?);
         let root = std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
         let options = Options {
-            root: root.clone(),
-            kafka: None,
-            memory_bytes: 512 << 20,
-            data: None,
             wait_scale: 0.01,
-            parameters: Vec::new(),
             environment: vec![
                 ("AWS_ENDPOINT_URL", aws.url.clone()),
                 ("AWS_ENDPOINT_URL_CODEBUILD", jobs.url.clone()),
                 ("AWS_ENDPOINT_URL_SAGEMAKER", jobs.url.clone()),
             ],
+            ..Options::new(root.clone())
         };
         let stack = Stack::start(&options, |_| {}).await?;
         aws.forward_to(&stack.clients.endpoint);

@@ -31,8 +31,15 @@ pub struct Enclosures {
     program: PathBuf,
     /// Images that all jobs may use.
     images: PathBuf,
-    /// The processes that keep an enclosure, until they have ended.
-    keepers: Arc<Mutex<Vec<Child>>>,
+    keepers: Arc<Mutex<Vec<Keeper>>>,
+}
+
+/// A process that keeps an enclosure.
+#[derive(Debug)]
+struct Keeper {
+    process: Child,
+    /// The repository of the job.
+    repository: String,
 }
 
 /// An enclosure. It ends when this is dropped, or when this program ends for any reason.
@@ -43,8 +50,8 @@ pub(crate) struct Enclosure {
     files: PathBuf,
     settings: Vec<(&'static str, String)>,
     registry: Option<Registry>,
-    keeper: Option<(Child, ChildStdin)>,
-    keepers: Arc<Mutex<Vec<Child>>>,
+    /// Its end ends the enclosure.
+    _lifeline: ChildStdin,
 }
 
 impl Enclosures {
@@ -102,7 +109,7 @@ impl Enclosures {
             .process_group(0)
             .spawn()
             .context("starting an enclosure")?;
-        let stdin = keeper.stdin.take().context("the enclosure has no standard input")?;
+        let lifeline = keeper.stdin.take().context("the enclosure has no standard input")?;
         let stdout = keeper.stdout.take().context("the enclosure has no standard output")?;
         let stderr = keeper.stderr.take().context("the enclosure has no standard error")?;
         let mut enclosure = Enclosure {
@@ -111,9 +118,9 @@ impl Enclosures {
             files: PathBuf::new(),
             settings,
             registry,
-            keeper: Some((keeper, stdin)),
-            keepers: Arc::clone(&self.keepers),
+            _lifeline: lifeline,
         };
+        self.keepers.lock().push(Keeper { process: keeper, repository: repository.unwrap_or_default().to_owned() });
         let mut ready = String::new();
         BufReader::new(stdout).read_line(&mut ready).await?;
         if ready.trim_end() != "ready" {
@@ -126,16 +133,18 @@ impl Enclosures {
         Ok(enclosure)
     }
 
-    /// The ids of the processes that keep an enclosure.
-    pub(super) fn running(&self) -> Vec<u32> {
-        self.keepers.lock().iter().filter_map(Child::id).collect()
+    /// The repositories of the jobs whose enclosures exist.
+    pub(super) fn jobs(&self) -> Vec<String> {
+        let mut keepers = self.keepers.lock();
+        keepers.retain_mut(|keeper| matches!(keeper.process.try_wait(), Ok(None)));
+        keepers.iter().map(|keeper| keeper.repository.clone()).collect()
     }
 
-    /// Waits until the enclosures that have been dropped are gone.
+    /// Waits until the enclosures of ended jobs are gone.
     pub(super) async fn finish(&self) -> Result<()> {
         loop {
             let Some(mut keeper) = self.keepers.lock().pop() else { return Ok(()) };
-            keeper.wait().await.context("waiting for the end of an enclosure")?;
+            keeper.process.wait().await.context("waiting for the end of an enclosure")?;
         }
     }
 }
@@ -197,14 +206,5 @@ impl Enclosure {
         environment.push(("ENCLOSURE_FOLDER", self.folder.path().to_string_lossy().into_owned()));
         environment.push(("ENCLOSURE_REGISTRY", port));
         environment
-    }
-}
-
-impl Drop for Enclosure {
-    fn drop(&mut self) {
-        if let Some((keeper, stdin)) = self.keeper.take() {
-            drop(stdin);
-            self.keepers.lock().push(keeper);
-        }
     }
 }

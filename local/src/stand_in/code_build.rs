@@ -171,10 +171,7 @@ impl CodeBuild {
             .context("downloading the source")?;
         tokio::io::copy(&mut object.body.into_async_read(), &mut tokio::fs::File::create(archive).await?).await?;
         let (archive, source) = (archive.to_owned(), source.to_owned());
-        tokio::task::spawn_blocking(move || -> Result<()> {
-            unpack(std::fs::File::open(archive)?, &source)
-        })
-        .await?
+        tokio::task::spawn_blocking(move || -> Result<()> { unpack(std::fs::File::open(archive)?, &source) }).await?
     }
 
     async fn buildspec(&self, arn: &str) -> Result<Buildspec> {

@@ -304,7 +304,12 @@ impl SageMaker {
         let _ = job.output(&["rm", "--force", "--volumes", &name]).await;
         match in_time {
             Err(_) => {
-                return Ok(Ended { status: "Stopped", secondary: "MaxRuntimeExceeded", reason: String::new(), code: 0 });
+                return Ok(Ended {
+                    status: "Stopped",
+                    secondary: "MaxRuntimeExceeded",
+                    reason: String::new(),
+                    code: 0,
+                });
             }
             Ok(copied) => copied?,
         }
