@@ -158,7 +158,7 @@ impl Job {
     /// A folder for the commands of a buildspec to start in.
     pub(crate) fn start_folder(&self) -> &Path {
         match self {
-            // Whatever they ask of the engine is done in the folder of the job's files.
+            // What they ask of the engine is done in the folder of the job's files.
             Self::Enclosed(enclosure) => enclosure.folder(),
             Self::Trusted(workbench) => workbench.files(),
         }

@@ -58,6 +58,9 @@ pub struct Image {
     pub digest: String,
     /// Size of the compressed layers in bytes, as ECR counts it.
     pub bytes: u64,
+    /// The images that the Dockerfile names, with the digests that they had: `python:3.13=sha256:…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub base_images: Vec<String>,
 }
 
 /// The completed training job.

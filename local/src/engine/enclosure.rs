@@ -197,6 +197,7 @@ impl Enclosure {
         let path = format!("{}:{}:{inherited}", shim.display(), tools.join("tools/bin").display());
         let mut environment = self.own_environment();
         environment.push(("PATH", path));
+        environment.push(("BUILD_FENCE", "none".to_owned()));
         environment
     }
 

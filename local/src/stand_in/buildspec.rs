@@ -6,7 +6,14 @@ use serde::Deserialize;
 /// A buildspec of version 0.2.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Buildspec {
+    env: Environment,
     phases: Phases,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Environment {
+    exported_variables: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -70,6 +77,11 @@ impl Buildspec {
         serde_saphyr::from_str(text).map_err(|error| anyhow::anyhow!("the buildspec cannot be read: {error}"))
     }
 
+    /// The names of the variables that are handed out with the result.
+    pub(crate) fn exported_variables(&self) -> &[String] {
+        &self.env.exported_variables
+    }
+
     /// The commands of a phase.
     #[must_use]
     pub(crate) fn commands(&self, phase: Phase) -> &[String] {
@@ -89,8 +101,9 @@ mod tests {
     #[test]
     fn reads_this_repositorys_buildspec() {
         let buildspec = Buildspec::parse(include_str!("../../../buildspec.yml")).unwrap();
-        assert!(buildspec.commands(Phase::Install).is_empty());
-        assert!(buildspec.commands(Phase::Build)[0].starts_with("docker build "));
+        assert_eq!(buildspec.commands(Phase::Install)[0], "export DOCKER_CONFIG=\"$(mktemp -d)\"");
+        assert!(buildspec.commands(Phase::Build)[1].starts_with("docker build "));
+        assert_eq!(buildspec.exported_variables(), ["IMAGE_DIGEST", "BASE_DIGESTS"]);
         assert!(buildspec.commands(Phase::PostBuild)[0].contains("CODEBUILD_BUILD_SUCCEEDING"));
     }
 

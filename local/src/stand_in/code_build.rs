@@ -144,6 +144,7 @@ impl CodeBuild {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60 * arguments.timeout_in_minutes_override);
         let build = Build { arguments: &arguments, uuid, job: &job, folder: folder.path(), log: &log, deadline };
         let BuildResult { status, phases } = self.run(&build, &buildspec).await?;
+        let exported = exported(folder.path(), buildspec.exported_variables()).await?;
         let build = json!({
             "Id": format!("{}:{uuid}", arguments.project_name),
             "Arn": format!("arn:aws:codebuild:{REGION}:000000000000:build/{}:{uuid}", arguments.project_name),
@@ -151,6 +152,7 @@ impl CodeBuild {
             "BuildStatus": status,
             "BuildComplete": true,
             "Phases": phases,
+            "ExportedEnvironmentVariables": exported,
             "Logs": {"GroupName": log.group, "StreamName": log.stream},
         });
         Ok((status, build))
@@ -214,7 +216,7 @@ impl CodeBuild {
     ) -> Result<Option<PhaseFailure>> {
         for command in commands {
             let mut shell = self.shell(build, command)?;
-            shell.env("CODEBUILD_BUILD_ID", build.uuid).env("CODEBUILD_SRC_DIR", build.job.start_folder());
+            shell.env("CODEBUILD_BUILD_ID", build.uuid).env("CODEBUILD_SRC_DIR", build.job.files());
             shell.env("CODEBUILD_BUILD_SUCCEEDING", if succeeding { "1" } else { "0" });
             for variable in &build.arguments.environment_variables_override {
                 let value = self.clients.with_local_registry(&variable.value);
@@ -239,16 +241,16 @@ impl CodeBuild {
         Ok(None)
     }
 
-    /// One command of the buildspec. The next command sees its exports and working directory, as on CodeBuild.
+    /// One command of the buildspec. The next command sees its exports, as on CodeBuild.
     fn shell(&self, build: &Build<'_>, command: &str) -> Result<Command> {
-        let [script, environment, place] = ["command.sh", "environment", "place"].map(|name| build.folder.join(name));
+        let [script, environment] = ["command.sh", "environment"].map(|name| build.folder.join(name));
         std::fs::write(&script, command)?;
         let driver = "exec 2>&1
-            if [ -f \"$1\" ]; then . \"$1\"; cd \"$(cat \"$2\")\" || exit 1; fi
-            trap 'status=$?; export -p | grep -v \" CODEBUILD_BUILD_SUCCEEDING=\" >\"$1\"; pwd >\"$2\"; exit $status' EXIT
-            . \"$3\"";
+            if [ -f \"$1\" ]; then . \"$1\"; fi
+            trap 'status=$?; export -p | grep -v \" CODEBUILD_BUILD_SUCCEEDING=\" >\"$1\"; exit $status' EXIT
+            . \"$2\"";
         let mut shell = bound_to_this("bash");
-        shell.args(["-c", driver, "bash"]).arg(environment).arg(place).arg(script);
+        shell.args(["-c", driver, "bash"]).arg(environment).arg(script);
         shell
             .process_group(0)
             .current_dir(build.job.start_folder())
@@ -264,6 +266,18 @@ impl CodeBuild {
             .stderr(Stdio::null());
         Ok(shell)
     }
+}
+
+/// The values of a build's exported variables, as CodeBuild hands them out. The commands have left their exports in a file.
+async fn exported(folder: &Path, names: &[String]) -> Result<Vec<Value>> {
+    let mut exported = Vec::new();
+    for name in names {
+        let script = "if [ -f \"$1\" ]; then . \"$1\"; fi; printf %s \"${!2-}\"";
+        let value = bound_to_this("bash").args(["-c", script, "bash"]).arg(folder.join("environment")).arg(name).output();
+        let value = String::from_utf8(value.await?.stdout)?;
+        exported.push(json!({"Name": name, "Value": value}));
+    }
+    Ok(exported)
 }
 
 /// Unpacks an archive that `fetch` has verified. `ZipArchive::extract` needs a folder with a canonical path, which the folder of

@@ -9,6 +9,8 @@ use crate::retry::Retry;
 
 const SERVICE_FAULT: &str = "The image could not be built because the build service failed. The operators have been alerted. You do not need to change the submission or submit it again.";
 
+const REGISTRY_FAULT: &str = "The image could not be built because a registry that the Dockerfile names did not answer. The operators have been alerted. If it is not a public registry that others use as well, name an image of one in the Dockerfile, then submit again.";
+
 pub(super) fn classify(error: &StepError) -> Classification {
     let fault = || Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).reporting(error);
     match error.error.as_str() {
@@ -67,6 +69,10 @@ pub(super) fn failed(build: &Build) -> Classification {
             FailureCode::Aborted,
             "An operator stopped the build. You do not need to change the submission or submit it again. The operators will decide whether to continue.",
         ),
+        // An image of the Dockerfile could not be pulled from a registry that its participant may own.
+        (_, "PRE_BUILD") => {
+            Classification::new(FailureCode::BuildServiceFault, REGISTRY_FAULT).retry(Retry::Once { after: 60 })
+        }
         // The image of the submission is at hand in this phase and may have caused it.
         (_, "POST_BUILD") => {
             Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry(Retry::Once { after: 60 })
@@ -96,6 +102,7 @@ mod tests {
         let context = json!([{"StatusCode": "COMMAND_EXECUTION_ERROR", "Message": "exit status 1"}]);
         for (phase, code) in [
             ("BUILD", FailureCode::BuildFailed),
+            ("INSTALL", FailureCode::BuildServiceFault),
             ("PRE_BUILD", FailureCode::BuildServiceFault),
             ("POST_BUILD", FailureCode::BuildServiceFault),
             ("DOWNLOAD_SOURCE", FailureCode::BuildServiceFault),
@@ -109,6 +116,13 @@ mod tests {
             assert_eq!(classification.code, code, "{phase}");
             assert_eq!(classification.detail.as_deref(), Some("exit status 1"));
         }
+    }
+
+    #[test]
+    fn a_registry_that_few_use_is_tried_once_more() {
+        let retry = |phase| failure("FAILED", &json!([{"PhaseType": phase, "PhaseStatus": "FAILED"}])).retry;
+        assert_eq!(retry("INSTALL"), Retry::Fault { first: 60 });
+        assert_eq!(retry("PRE_BUILD"), Retry::Once { after: 60 });
     }
 
     #[test]
