@@ -278,6 +278,8 @@ fn tasks() -> Vec<Case> {
     let rejected = End::Rejected;
     build!("fault", "FAULT", "PROVISIONING", "FAULT", End::Completed, End::Failed(BuildServiceFault));
     build!("queue timeout", "TIMED_OUT", "QUEUED", "TIMED_OUT", End::Completed, End::Failed(BuildServiceFault));
+    build!("registry failure", "FAILED", "INSTALL", "FAILED", End::Completed, End::Failed(BuildServiceFault));
+    build!("other registry's failure", "FAILED", "PRE_BUILD", "FAILED", End::Completed, End::Failed(BuildServiceFault));
     build!("push failure", "FAILED", "POST_BUILD", "FAILED", End::Completed, End::Failed(BuildServiceFault));
     build!("timeout", "TIMED_OUT", "BUILD", "TIMED_OUT", rejected(BuildTimedOut), rejected(BuildTimedOut));
     build!("failure", "FAILED", "BUILD", "FAILED", rejected(BuildFailed), rejected(BuildFailed));

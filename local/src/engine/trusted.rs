@@ -130,3 +130,31 @@ impl Workbench {
         vec![("PATH", path), ("REGISTRY_AUTH_FILE", registry), ("BUILD_FENCE", "none".to_owned())]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn podman_takes_names_without_a_registry_from_docker_hub() {
+        let folder = tempfile::tempdir().unwrap();
+        let podman = folder.path().join("podman");
+        std::fs::write(&podman, "#!/bin/sh\ncat \"$CONTAINERS_REGISTRIES_CONF\"\n").unwrap();
+        std::fs::set_permissions(&podman, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let shim = Path::new(env!("CARGO_MANIFEST_DIR")).join("engine/trusted/docker");
+        let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+        let shown = |own: Option<&Path>| {
+            let mut command = std::process::Command::new(&shim);
+            command.args(["build", "."]).env("PATH", &path).env_remove("CONTAINERS_REGISTRIES_CONF");
+            command.envs(own.map(|own| ("CONTAINERS_REGISTRIES_CONF", own)));
+            String::from_utf8(command.output().unwrap().stdout).unwrap()
+        };
+        assert!(shown(None).contains("unqualified-search-registries = [\"docker.io\"]"), "{}", shown(None));
+        // A file that the user has chosen, such as one with mirrors, stays.
+        let own = folder.path().join("own.conf");
+        std::fs::write(&own, "of the user").unwrap();
+        assert_eq!(shown(Some(&own)), "of the user");
+    }
+}

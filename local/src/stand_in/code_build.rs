@@ -273,7 +273,8 @@ async fn exported(folder: &Path, names: &[String]) -> Result<Vec<Value>> {
     let mut exported = Vec::new();
     for name in names {
         let script = "if [ -f \"$1\" ]; then . \"$1\"; fi; printf %s \"${!2-}\"";
-        let value = bound_to_this("bash").args(["-c", script, "bash"]).arg(folder.join("environment")).arg(name).output();
+        let value =
+            bound_to_this("bash").args(["-c", script, "bash"]).arg(folder.join("environment")).arg(name).output();
         let value = String::from_utf8(value.await?.stdout)?;
         exported.push(json!({"Name": name, "Value": value}));
     }

@@ -195,16 +195,16 @@ mod tests {
         std::fs::write(model.join("a/b/weights"), "1 2 3").unwrap();
         std::fs::write(folder.path().join("secret"), "of this machine").unwrap();
         symlink("../secret", model.join("link")).unwrap();
-        symlink("/", model.join("host")).unwrap();
+        symlink("/etc", model.join("host")).unwrap();
         mknodat(CWD, model.join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(model.join("socket")).unwrap();
         let expected = [
-            ("./", EntryType::Directory, ""),
+            (".", EntryType::Directory, ""),
             ("a", EntryType::Directory, ""),
             ("a/b", EntryType::Directory, ""),
             ("a/b/weights", EntryType::Regular, "1 2 3"),
             ("fifo", EntryType::Fifo, ""),
-            ("host", EntryType::Symlink, "/"),
+            ("host", EntryType::Symlink, "/etc"),
             ("link", EntryType::Symlink, "../secret"),
         ];
         let expected =

@@ -247,7 +247,7 @@ impl Account {
 
     fn built(&mut self, ended: code_build::Ended, agenda: &mut Agenda<Event>) {
         if ended.result.is_ok() {
-            let digest = format!("sha256:{:064x}", ended.submission);
+            let digest = code_build::digest(ended.submission);
             self.images.insert(ended.submission, digest);
         }
         agenda.after(EVENT_DELAY, Step::Completed(ended.token, ended.result));

@@ -205,6 +205,8 @@ impl CodeBuild {
         };
         let answer = json!({"Build": {
             "Id": format!("build:{id}"), "BuildStatus": status, "Phases": phases,
+            "ExportedEnvironmentVariables": [
+                {"Name": "IMAGE_DIGEST", "Value": digest(build.submission)}, {"Name": "BASE_DIGESTS", "Value": ""}],
             "TimeoutInMinutes": build.time_limit.as_secs() / 60,
             "Logs": {"GroupName": "/aws/codebuild/build", "StreamName": id.to_string()},
         }});
@@ -214,4 +216,9 @@ impl CodeBuild {
         };
         Ended { token: build.token, submission: build.submission, result }
     }
+}
+
+/// The digest of a submission's image.
+pub(crate) fn digest(submission: Index) -> String {
+    format!("sha256:{submission:064x}")
 }
