@@ -9,6 +9,7 @@
 
 mod challenge;
 pub mod console;
+mod decimals;
 pub mod execution;
 pub mod failure;
 pub mod id;
@@ -19,6 +20,7 @@ mod step_error;
 pub mod tags;
 
 pub use challenge::{ChallengeId, InvalidChallengeId};
+pub use decimals::{Decimals, InvalidDecimals};
 pub use failure::{Coded, FailureCode, Fault};
 pub use id::{AwsSafeId, SubmissionId};
 pub use quoted::Quoted;
