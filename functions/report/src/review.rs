@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use domain::console::Console;
 use domain::outcome::{Diagnosis, Outcome, Status, Step};
-use domain::{Decimals, FailureCode, Fault, Scores, SubmissionId};
+use domain::{Decimals, FailureCode, Fault, Logs, Reporting, Scores, SubmissionId};
 use scoring::Metric;
 use serde::Serialize;
 
 /// The score of a completed submission whose predictions are not scored.
 const COMPLETED_SCORE: f64 = 100.0;
 const TEST_TYPE: &str = "provisional";
+/// What a challenge shows of a rejection if it shows only the code.
+const REJECTED: &str = "The submission was rejected. The failure code says why.";
 
 /// The score of a review: the challenge's metric if there is one, 0 if the submission did not complete. Whether it
 /// completed is in the metadata: a score of 0 can also be a result.
@@ -18,7 +20,7 @@ const TEST_TYPE: &str = "provisional";
 pub fn score(outcome: &Outcome) -> f64 {
     let metric = outcome.scores.as_ref().and_then(|scores| Some(scores.metric.as_ref()?.score));
     match outcome.status {
-        Status::Completed => metric.map_or(COMPLETED_SCORE, |score| Decimals::default().round(score)),
+        Status::Completed => metric.map_or(COMPLETED_SCORE, |score| outcome.reporting.decimals.round(score)),
         Status::Rejected | Status::Failed => 0.0,
     }
 }
@@ -122,7 +124,10 @@ impl ReviewMetadata {
     #[must_use]
     pub fn new(outcome: &Outcome) -> Self {
         let message = match (&outcome.failure, &outcome.scores) {
-            (Some(failure), _) => escaped(&failure.message),
+            (Some(failure), _) => match (outcome.reporting.logs_of(failure.step), failure.fault) {
+                (Logs::None, Fault::Participant) => REJECTED.to_owned(),
+                _ => escaped(&failure.message),
+            },
             (None, Some(scores)) if scores.originality.as_ref().is_some_and(|originality| !originality.original) => {
                 "The model was trained and stored, and its predictions were scored. The submission is not original: it is \
                  too close to an earlier one."
@@ -136,7 +141,7 @@ impl ReviewMetadata {
             status: outcome.status,
             failure_code: outcome.failure.as_ref().map(|failure| failure.code),
             message,
-            results: outcome.scores.as_ref().map(Results::from),
+            results: outcome.scores.as_ref().map(|scores| Results::new(scores, outcome.reporting.decimals)),
         }
     }
 }
@@ -153,7 +158,7 @@ impl<'a> ParticipantsOutcome<'a> {
             seconds: &outcome.seconds,
             archive_sha256: outcome.archive.as_ref().map(|archive| archive.sha256.as_str()),
             image_digest: outcome.image.as_ref().map(|image| image.digest.as_str()),
-            failure: outcome.failure.as_ref().map(Failure::from),
+            failure: outcome.failure.as_ref().map(|failure| Failure::new(failure, outcome.reporting)),
         }
     }
 }
@@ -165,9 +170,8 @@ impl<'a> InternalOutcome<'a> {
     }
 }
 
-impl From<&Scores> for Results {
-    fn from(scores: &Scores) -> Self {
-        let decimals = Decimals::default();
+impl Results {
+    fn new(scores: &Scores, decimals: Decimals) -> Self {
         Self {
             concordance: scores.concordance.as_ref().map(|result| ConcordanceSummary {
                 concordant: result.concordant,
@@ -186,15 +190,23 @@ impl From<&Scores> for Results {
     }
 }
 
-impl From<&Diagnosis> for Failure {
-    fn from(diagnosis: &Diagnosis) -> Self {
+impl Failure {
+    fn new(diagnosis: &Diagnosis, reporting: Reporting) -> Self {
+        let is_shown = shows_log(diagnosis, reporting);
+        let detail = diagnosis.detail.as_deref().filter(|_| is_shown && diagnosis.fault == Fault::Participant);
+        let log = diagnosis.log_tail.iter().filter(|_| is_shown);
         Self {
             fault: diagnosis.fault,
             step: diagnosis.step,
-            detail: diagnosis.detail.as_deref().filter(|_| diagnosis.fault == Fault::Participant).map(escaped),
-            log_tail: diagnosis.log_tail.iter().map(|line| escaped(line)).collect(),
+            detail: detail.map(escaped),
+            log_tail: log.map(|line| escaped(line)).collect(),
         }
     }
+}
+
+/// Whether the participant may read the log and the detail of a failure.
+pub(crate) fn shows_log(diagnosis: &Diagnosis, reporting: Reporting) -> bool {
+    reporting.logs_of(diagnosis.step) == Logs::Tail
 }
 
 /// Escapes the five characters `&`, `<`, `>`, `"` and `'`.
@@ -263,6 +275,45 @@ mod tests {
         assert_eq!(participants["logTail"], json!(["a &amp;&amp; b"]));
         let text = participants.to_string();
         assert!(!text.contains("arn:x") && !text.contains("s3://") && !text.contains("https://"), "{text}");
+    }
+
+    #[test]
+    fn a_challenge_decides_how_much_of_a_failure_is_shown() {
+        let mut outcome = rejected();
+        let failure = outcome.failure.as_mut().unwrap();
+        (failure.code, failure.step) = (FailureCode::TrainingFailed, Some(Step::TrainModel));
+        for (logs, message, log) in [
+            (None, "It&#x27;s broken.", json!([])),
+            (Some(Logs::None), REJECTED, json!([])),
+            (Some(Logs::Sentences), "It&#x27;s broken.", json!([])),
+            (Some(Logs::Tail), "It&#x27;s broken.", json!(["a &amp;&amp; b"])),
+        ] {
+            outcome.reporting.logs = logs;
+            let [review, participants, internal] = texts(&outcome);
+            for public in [&review, &participants] {
+                assert_eq!((&public["failureCode"], &public["message"]), (&json!("TrainingFailed"), &json!(message)));
+            }
+            assert_eq!(participants["logTail"], log, "{logs:?}");
+            assert_eq!(participants.get("detail").is_some(), logs == Some(Logs::Tail), "{logs:?}");
+            assert_eq!(internal["failure"]["logTail"], json!(["a && b"]));
+        }
+        // What the platform has to fix has sentences that no submission can change.
+        let failure = outcome.failure.as_mut().unwrap();
+        (failure.code, failure.fault) = (FailureCode::QuotaExceeded, Fault::Platform);
+        outcome.reporting.logs = Some(Logs::None);
+        assert_eq!(texts(&outcome)[0]["message"], "It&#x27;s broken.");
+    }
+
+    #[test]
+    fn a_challenge_decides_the_precision_of_public_scores() {
+        let mut outcome = scored();
+        outcome.reporting.decimals = 1.try_into().unwrap();
+        assert!((score(&outcome) - 0.7).abs() < f64::EPSILON);
+        let [review, participants, internal] = texts(&outcome);
+        for public in [review, participants] {
+            assert_eq!((&public["metric"]["score"], &public["concordance"]["score"]), (&json!(0.7), &json!(0.1)));
+        }
+        assert_eq!(internal["scores"]["metric"]["score"], 0.712_345_6);
     }
 
     #[test]

@@ -210,7 +210,11 @@ impl Functions {
                 let read = ChallengeSettings::read(settings, &self.allowed)
                     .map_err(|source| ScoreError::Settings { parameter: configure.challenge.to_string(), source });
                 let challenge = read.map_err(|error| failure(&error))?;
-                Settings(Configured { is_scored: challenge.scoring.is_some(), training: challenge.training })
+                Settings(Configured {
+                    is_scored: challenge.scoring.is_some(),
+                    training: challenge.training,
+                    reporting: challenge.reporting,
+                })
             }
             score::Request::Extract(extract) => {
                 let submission = submissions.get(submissions.find(&extract.submission_id));
