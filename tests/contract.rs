@@ -199,10 +199,11 @@ fn attempts(state: &Value, code: FailureCode) -> u64 {
 /// The participant's faults that a function raises as errors, by the name that definitions have for it.
 fn participants_faults(function: &str) -> &'static [FailureCode] {
     use FailureCode::{
-        ArchiveInvalid, ArchiveTooLarge, ArchiveUnsafe, DockerfileMissing, PredictionsInvalid, PredictionsMissing,
+        ArchiveInvalid, ArchiveTooLarge, ArchiveUnsafe, BuildFailed, DockerfileMissing, PredictionsInvalid,
+        PredictionsMissing,
     };
     match function {
-        "FetchFunction" => &[ArchiveInvalid, ArchiveUnsafe, ArchiveTooLarge, DockerfileMissing],
+        "FetchFunction" => &[ArchiveInvalid, ArchiveUnsafe, ArchiveTooLarge, DockerfileMissing, BuildFailed],
         "ScoreFunction" => &[PredictionsInvalid, PredictionsMissing],
         _ => &[],
     }

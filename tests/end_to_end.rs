@@ -14,6 +14,7 @@ use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use domain::Decimals;
 use domain::FailureCode;
 use domain::SubmissionId;
 use domain::outcome::{Outcome, Status};
@@ -184,12 +185,12 @@ async fn a_submission_that_passed_its_scan_becomes_a_trained_model(stack: &Stack
     ensure!(outcome.review.as_deref() == review["id"].as_str(), "{review}");
     let scores = outcome.scores.context("scores")?;
     let metric = scores.metric.context("a metric")?;
-    ensure!(review["status"] == "completed" && review["score"] == metric.score, "{review}");
+    ensure!(review["status"] == "completed" && review["score"] == Decimals::default().round(metric.score), "{review}");
     let concordance = scores.concordance.context("concordance")?;
     ensure!(concordance.concordant, "the sample is not concordant: {}", concordance.score);
     ensure!(scores.originality.context("originality")?.original, "the sample is not original");
     ensure!(review["metadata"]["concordance"]["score"].is_number(), "{review}");
-    ensure!(review["metadata"]["imageDigest"] == image.digest.as_str(), "{review}");
+    ensure!(!review.to_string().contains("arn:") && review["metadata"]["private"].is_null(), "{review}");
     let mut files: Vec<String> = std::fs::read_dir(stack.api.artifacts(&id))?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<Result<_>>()?;
@@ -348,7 +349,9 @@ RUN printf '\033[31mred\033[0m \007 <script>alert(1)</script> AKIAIOSFODNN7EXAMP
 
 async fn a_hostile_log_is_redacted(stack: &Stack) -> Result<()> {
     let outcome = rejected(stack, dockerfile(HOSTILE)?.path(), FailureCode::BuildFailed).await?;
-    let mut texts = vec![only_review(stack, &outcome.submission_id)?.to_string()];
+    let review = only_review(stack, &outcome.submission_id)?.to_string();
+    ensure!(!review.contains("script") && !review.contains("the last line"), "the log is in the review: {review}");
+    let mut texts = Vec::new();
     for file in std::fs::read_dir(stack.api.artifacts(&outcome.submission_id))? {
         let mut archive = zip::ZipArchive::new(std::fs::File::open(file?.path())?)?;
         for entry in 0..archive.len() {
@@ -357,8 +360,8 @@ async fn a_hostile_log_is_redacted(stack: &Stack) -> Result<()> {
             texts.push(text);
         }
     }
-    ensure!(texts.len() == 5, "{} texts were reported", texts.len());
-    ensure!(texts[0].contains("&lt;script&gt;") && !texts[0].contains("<script>"), "{}", texts[0]);
+    ensure!(texts.len() == 4, "{} texts were reported", texts.len());
+    ensure!(texts.iter().any(|text| text.contains("&lt;script&gt;")), "no text is escaped");
     for text in &texts {
         ensure!(text.len() < 32 * 1024, "{} bytes were reported", text.len());
         ensure!(!text.contains(['\u{1b}', '\u{7}']) && !text.contains("\\u001b"), "escapes came through: {text}");

@@ -189,7 +189,7 @@ async fn the_request_of_the_specification_is_scored(stack: &Stack) -> Result<()>
     let request = include_str!("../samples/requests/with-user.json");
     let fields: Value = serde_json::from_str(request)?;
     let field = |name: &str| fields[name].as_str().context("a text");
-    put_api_key(&stack.clients, &stack.deployed.api_keys_secret, "specification", field("api_key")?).await?;
+    put_api_key(&stack.clients, &stack.deployed.api_keys_secret, "organiser-specification", field("api_key")?).await?;
     let (id, created) = (field("submission_id")?.parse()?, "2026-01-02T00:00:00Z");
     register(&stack.clients, &stack.deployed, &id, field("user_id")?, created, distinct(40)).await?;
     // A new key is accepted within seconds.

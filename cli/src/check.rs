@@ -14,8 +14,8 @@ use crate::REJECTED;
 
 /// Check a submission's archive as the processor does after downloading it
 ///
-/// Reads the whole archive and says what the processor would say: whether the archive is accepted, and where its Dockerfile is.
-/// Nothing is unpacked to disk, built or sent. The default limits apply; the operator of a stack may have set others.
+/// Reads the whole archive and says what the processor would say: whether the archive and its Dockerfile are accepted, where the
+/// Dockerfile is, and which images its build pulls. Of the processor's own registry, only the processor knows the name. Nothing is unpacked to disk, built or sent. The default limits apply; the operator of a stack may have set others.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit status:
@@ -35,7 +35,12 @@ pub(crate) struct Check {
 #[serde(rename_all = "camelCase", tag = "result")]
 enum CheckResult {
     #[serde(rename_all = "camelCase")]
-    Accepted { entries: usize, unpacked_bytes: u64, build_context: archive::BuildContext },
+    Accepted {
+        entries: usize,
+        unpacked_bytes: u64,
+        build_context: archive::BuildContext,
+        base_images: dockerfile::BaseImages,
+    },
     #[serde(rename_all = "camelCase")]
     Rejected { failure_code: domain::FailureCode, message: String },
 }
@@ -47,19 +52,27 @@ impl Check {
         let reading = || format!("reading {}", path.display());
         let file = File::open(&path).with_context(reading)?;
         let result = match archive::verify(file, &Limits::default()) {
-            Ok(Contents { context, entries, unpacked_bytes }) => {
-                CheckResult::Accepted { entries, unpacked_bytes, build_context: context }
+            Ok(Contents { context, dockerfile, entries, unpacked_bytes }) => {
+                match dockerfile::base_images(&dockerfile, None) {
+                    Ok(base_images) => {
+                        CheckResult::Accepted { entries, unpacked_bytes, build_context: context, base_images }
+                    }
+                    Err(problem) => rejected(&problem),
+                }
             }
             Err(archive::Problem::Read { source }) => return Err(source).with_context(reading),
-            Err(problem) => CheckResult::Rejected { failure_code: problem.code(), message: problem.to_string() },
+            Err(problem) => rejected(&problem),
         };
         if self.json {
             println!("{}", serde_json::to_string(&result)?);
         } else {
             match &result {
-                CheckResult::Accepted { entries, unpacked_bytes, build_context } => {
+                CheckResult::Accepted { entries, unpacked_bytes, build_context, base_images } => {
                     let context = serde_json::to_value(build_context)?;
                     println!("accepted: {entries} entries, {unpacked_bytes} bytes unpacked, Dockerfile in {context}");
+                    for image in base_images.iter() {
+                        println!("the build pulls {image}");
+                    }
                 }
                 CheckResult::Rejected { failure_code, message } => println!("rejected: {failure_code}\n{message}"),
             }
@@ -69,4 +82,8 @@ impl Check {
             CheckResult::Rejected { .. } => ExitCode::from(REJECTED),
         })
     }
+}
+
+fn rejected(problem: &impl Coded) -> CheckResult {
+    CheckResult::Rejected { failure_code: problem.code(), message: problem.to_string() }
 }

@@ -50,6 +50,24 @@ fn a_hostile_archive_is_rejected_with_the_words_of_fetch() {
 }
 
 #[test]
+fn the_images_of_the_build_are_shown() {
+    let file = archive([Entry::new("Dockerfile", "FROM python:3.13 AS a\nFROM scratch\nCOPY --from=me/b / /\n")]);
+    let output = check(&[], file.path());
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output).ends_with("\nthe build pulls python:3.13\nthe build pulls me/b\n"), "{}", text(&output));
+    let result: Value = serde_json::from_slice(&check(&["--json"], file.path()).stdout).unwrap();
+    assert_eq!(result["baseImages"], json!(["python:3.13", "me/b"]));
+}
+
+#[test]
+fn a_refused_dockerfile_is_rejected_with_its_line() {
+    let file = archive([Entry::new("Dockerfile", "FROM scratch\nCOPY --from=localhost:5000/x / /\n")]);
+    let output = check(&[], file.path());
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output).starts_with("rejected: BuildFailed\nLine 2 of the Dockerfile "), "{}", text(&output));
+}
+
+#[test]
 fn a_folder_is_packed_first() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("code")).unwrap();

@@ -95,7 +95,7 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
     let api_keys_secret = output("ApiKeysSecretArn")?;
     // The emulator ignores `ExcludePunctuation`, and the key that it creates breaks JSON and shells.
     let api_key = uuid::Uuid::new_v4().simple().to_string();
-    put_api_key(clients, &api_keys_secret, "current", &api_key).await?;
+    put_api_key(clients, &api_keys_secret, "organiser", &api_key).await?;
     Ok(Deployed {
         scoring_state_machine: output("ScoringStateMachineArn")?,
         scoring_bucket,

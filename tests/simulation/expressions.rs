@@ -68,6 +68,7 @@ fn worlds() -> Vec<(Variables, Json)> {
         "failure",
         "results",
         "isScored",
+        "reporting",
         "challengeId",
         "inputUri",
         "outputEncryption",

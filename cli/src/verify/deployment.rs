@@ -139,25 +139,25 @@ impl Training {
 /// The review or summation of a submission.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reported {
+    pub(crate) id: String,
     pub(crate) status: String,
-    pub(crate) image_digest: Option<String>,
 }
 
 impl Deployment {
     /// Every review or summation that reports the submission's outcome.
     pub(crate) async fn reported(&self, id: &SubmissionId) -> Result<Vec<Reported>, submission_api::Error> {
-        let of_metadata = |metadata: &serde_json::Value| Reported {
+        let reported = |id: &str, metadata: &serde_json::Value| Reported {
+            id: id.to_owned(),
             status: metadata["status"].as_str().unwrap_or_default().to_owned(),
-            image_digest: metadata["imageDigest"].as_str().map(str::to_owned),
         };
         match &self.report {
             Report::Reviews { type_id } => {
                 let reviews = self.api.call(async |api| api.reviews(id, type_id).await).await?;
-                Ok(reviews.iter().map(|review| of_metadata(&review.metadata)).collect())
+                Ok(reviews.iter().map(|review| reported(&review.id, &review.metadata)).collect())
             }
             Report::Summations => {
                 let summations = self.api.call(async |api| api.summations(id).await).await?;
-                Ok(summations.iter().map(|summation| of_metadata(&summation.metadata)).collect())
+                Ok(summations.iter().map(|summation| reported(&summation.id, &summation.metadata)).collect())
             }
             Report::Nowhere => Ok(Vec::new()),
         }

@@ -1,6 +1,7 @@
 //! What has to be in place before a submission is processed. Pure: each check decides about an answer of AWS.
 
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, LastUpdateStatus, State};
+use domain::Role;
 use serde_json::{Map, Value};
 
 use crate::verify::checklist::Verdict;
@@ -100,14 +101,17 @@ pub(crate) fn secret(text: Option<&str>, keys: &[&str]) -> Verdict {
     }
 }
 
-/// The secret of the scoring API's keys, whose names are free.
+/// The secret of the scoring API's keys, whose names begin with a role.
 pub(crate) fn api_keys(text: Option<&str>) -> Verdict {
-    let object = text.and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
-    let is_key = |value: &&Value| value.as_str().is_some_and(|key| !key.is_empty());
-    match object.map_or(0, |object| object.values().filter(is_key).count()) {
-        0 => Verdict::failed("the secret has no key", "Write it as docs/operating.md shows it."),
-        1 => Verdict::passed("the scoring API accepts one key"),
-        keys => Verdict::passed(format!("the scoring API accepts {keys} keys")),
+    const TO_DO: &str = "Write it as docs/operating.md shows it.";
+    let object: Map<String, Value> = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let keys = object.iter().filter(|(_, value)| value.as_str().is_some_and(|key| !key.is_empty()));
+    let (valid, without_role): (Vec<_>, Vec<_>) = keys.partition(|(name, _)| Role::of_key(name).is_some());
+    match (valid.len(), without_role.len()) {
+        (0, 0) => Verdict::failed("the secret has no key", TO_DO),
+        (1, 0) => Verdict::passed("the scoring API accepts one key"),
+        (keys, 0) => Verdict::passed(format!("the scoring API accepts {keys} keys")),
+        _ => Verdict::failed("the name of a key in the secret does not begin with organiser or reader", TO_DO),
     }
 }
 
@@ -178,7 +182,8 @@ mod tests {
             ("api-credentials", secret(Some(r#"{"AUTH0_CLIENT_ID": "a", "AUTH0_CLIENT_SECRET": ""}"#), keys)),
             ("api-credentials", secret(Some("a:b"), keys)),
             ("api-credentials", secret(None, keys)),
-            ("api-keys", api_keys(Some(r#"{"current": "k", "next": "l"}"#))),
+            ("api-keys", api_keys(Some(r#"{"organiser": "k", "reader-site": "l"}"#))),
+            ("api-keys", api_keys(Some(r#"{"organiser": "k"}"#))),
             ("api-keys", api_keys(Some(r#"{"current": "k"}"#))),
             ("api-keys", api_keys(Some("{}"))),
             ("training-data", training_data(3, "s3://in/training/")),

@@ -195,14 +195,13 @@ pub(crate) fn reported(report: &Report, outcome: &Outcome, found: &[Reported]) -
     match (report, found) {
         (Report::Nowhere, _) => Verdict::skipped("outcomes of this stack are only stored: ReportTypeId is empty"),
         (_, [one]) => {
-            let digest = outcome.image.as_ref().map(|image| image.digest.as_str());
             if one.status != word(outcome.status) {
                 let found = format!("the review says {:?}, the outcome {:?}", one.status, word(outcome.status));
                 Verdict::failed(found, TO_DO)
-            } else if one.image_digest.as_deref() == digest {
+            } else if outcome.review.as_deref() == Some(one.id.as_str()) {
                 Verdict::passed(format!("one review says {}", one.status))
             } else {
-                Verdict::failed("the review names another image than the outcome", TO_DO)
+                Verdict::failed("the outcome names another review", TO_DO)
             }
         }
         (_, found) => Verdict::failed(format!("{} reviews report the outcome, expected one", found.len()), TO_DO),
@@ -260,11 +259,10 @@ mod tests {
 
     #[test]
     fn right_and_wrong_results_get_their_verdicts() {
-        let outcome = completed(&json!({}));
+        let outcome = completed(&json!({"review": "r1"}));
         let failed = completed(&json!({"status": "failed",
             "failure": {"code": "QuotaExceeded", "fault": "platform", "message": "m"}}));
-        let review =
-            |status: &str, digest: &str| Reported { status: status.to_owned(), image_digest: Some(digest.to_owned()) };
+        let review = |status: &str, id: &str| Reported { id: id.to_owned(), status: status.to_owned() };
         let reviews = Report::Reviews { type_id: "t".to_owned() };
         let of = |found: &[Reported]| reported(&reviews, &outcome, found);
         let verdicts = [
@@ -279,11 +277,11 @@ mod tests {
             model(Some("s3://out/model.tar.gz"), Some(12)),
             model(Some("s3://out/model.tar.gz"), Some(0)),
             model(None, None),
-            of(&[review("completed", "sha256:ab")]),
-            of(&[review("completed", "sha256:cd")]),
-            of(&[review("processing", "sha256:ab")]),
+            of(&[review("completed", "r1")]),
+            of(&[review("completed", "r2")]),
+            of(&[review("processing", "r1")]),
             of(&[]),
-            of(&[review("completed", "sha256:ab"), review("completed", "sha256:ab")]),
+            of(&[review("completed", "r1"), review("completed", "r2")]),
             reported(&Report::Nowhere, &outcome, &[]),
         ];
         insta::assert_snapshot!(verdicts.map(|verdict| format!("{verdict:?}")).join("\n"));

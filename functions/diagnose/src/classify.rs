@@ -201,6 +201,13 @@ mod tests {
         let scoring = |execution: Value| (Step::ScoreSubmission, error("States.TaskFailed", execution));
         vec![
             (Step::FetchSubmission, error("ArchiveInvalid", json!({"errorMessage": "The submitted file is empty."}))),
+            (
+                Step::FetchSubmission,
+                error(
+                    "BuildFailed",
+                    json!({"errorMessage": "Line 3 of the Dockerfile has the unknown instruction \"FORM\"."}),
+                ),
+            ),
             (Step::FetchSubmission, error("Internal", "not JSON")),
             (Step::FetchSubmission, error("Sandbox.Timedout", "Task timed out after 900 seconds")),
             (Step::ReadChallenge, error("Runtime.ExitError", "signal: killed")),

@@ -13,6 +13,8 @@ pub enum FetchError {
     SubmissionApi(#[from] submission_api::Error),
     #[error(transparent)]
     Archive(#[from] Problem),
+    #[error(transparent)]
+    Dockerfile(#[from] dockerfile::Problem),
     #[error(
         "The download from the Submission API ended too early, twice and at different positions. The step is retried. If all retries fail, redrive the execution."
     )]
@@ -36,6 +38,7 @@ impl Coded for FetchError {
         match self {
             Self::SubmissionApi(error) => error.code(),
             Self::Archive(problem) => problem.code(),
+            Self::Dockerfile(problem) => problem.code(),
             Self::EndsEarly => FailureCode::SubmissionApiUnavailable,
             Self::Staging(_) | Self::Repository(_) | Self::Storage(_) | Self::Panicked(_) => FailureCode::Internal,
         }

@@ -1,7 +1,8 @@
 //! Fetches a submission, verifies its archive, stages it in S3, and creates the ECR repository of its image.
 //!
 //! This crate promises:
-//! - an archive is staged only after it was verified, with the checksum of the download;
+//! - an archive is staged only after it was verified, with the checksum of the download, and only if the images that its build
+//!   pulls are known and may be pulled;
 //! - a build can be pinned to the verified archive by its S3 version;
 //! - running it twice is harmless: the archive becomes a new version of the same object.
 //!
@@ -14,6 +15,7 @@ pub mod staging;
 
 use archive::{Contents, Problem};
 use aws_config::SdkConfig;
+use dockerfile::{AccountId, BaseImages};
 use domain::outcome::Archive;
 use domain::{AwsSafeId, SubmissionId};
 pub use error::FetchError;
@@ -31,6 +33,7 @@ pub struct Deps {
     api: SignedIn,
     staging: Staging,
     repositories: Repositories,
+    account: AccountId,
     max_archive_bytes: u64,
     limits: archive::Limits,
 }
@@ -48,6 +51,7 @@ impl Deps {
                 settings.stack_name,
                 settings.image_retention_days,
             ),
+            account: settings.account,
             max_archive_bytes: settings.max_archive_bytes,
             limits: settings.limits,
         }
@@ -77,6 +81,8 @@ pub struct Fetched {
     pub buildspec: Object,
     /// The folder of the archive that the image is built from.
     pub build_context: archive::BuildContext,
+    /// The images that the build pulls.
+    pub base_images: BaseImages,
     pub repository: Repository,
 }
 
@@ -96,7 +102,13 @@ async fn fetch(id: &SubmissionId, deps: &Deps) -> Result<Fetched, FetchError> {
         Ok::<_, FetchError>((submission, verified))
     });
     let (submission, Verified { file, download, contents }) = fetched.await?;
-    tracing::info!(entries = contents.entries, unpackedBytes = contents.unpacked_bytes, "verified the archive");
+    let base_images = dockerfile::base_images(&contents.dockerfile, Some(&deps.account))?;
+    tracing::info!(
+        entries = contents.entries,
+        unpackedBytes = contents.unpacked_bytes,
+        baseImages = base_images.iter().count(),
+        "verified the archive"
+    );
 
     let safe_id = id.aws_safe();
     let staged = async {
@@ -115,6 +127,7 @@ async fn fetch(id: &SubmissionId, deps: &Deps) -> Result<Fetched, FetchError> {
         archive,
         buildspec,
         build_context: contents.context,
+        base_images,
         repository,
     })
 }

@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 
 use archive::Limits;
+use dockerfile::AccountId;
 use runtime::settings::{BucketName, SecretArn, SettingError, Variables};
 
 /// Default limit for an archive in bytes.
@@ -14,6 +15,8 @@ const IMAGE_RETENTION_DAYS: u32 = 90;
 pub struct Settings {
     /// `STACK_NAME`: the tag of repositories.
     pub stack_name: String,
+    /// `ACCOUNT_ID`: the account whose registry holds the images of all submissions.
+    pub account: AccountId,
     /// `STAGING_BUCKET`: the bucket where archives are staged; it has to keep versions.
     pub staging_bucket: BucketName,
     /// `AUTH0_SECRET_ARN`: the secret with the Submission API's credentials.
@@ -34,6 +37,7 @@ impl Settings {
         let defaults = Limits::default();
         Ok(Self {
             stack_name: variables.required("STACK_NAME")?,
+            account: variables.required("ACCOUNT_ID")?,
             staging_bucket: variables.required("STAGING_BUCKET")?,
             secret_arn: variables.required("AUTH0_SECRET_ARN")?,
             image_retention_days: variables
@@ -55,8 +59,9 @@ impl Settings {
 mod tests {
     use super::*;
 
-    const REQUIRED: [(&str, &str); 6] = [
+    const REQUIRED: [(&str, &str); 7] = [
         ("STACK_NAME", "mm"),
+        ("ACCOUNT_ID", "123456789012"),
         ("STAGING_BUCKET", "staging"),
         ("AUTH0_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0"),
         ("SUBMISSION_API_URL", "https://api.topcoder.com/v5"),
@@ -80,6 +85,7 @@ mod tests {
             assert_eq!(Settings::read(&variables).unwrap_err(), SettingError::Missing { name: missing });
         }
         for name in [
+            "ACCOUNT_ID",
             "IMAGE_RETENTION_DAYS",
             "MAX_ARCHIVE_BYTES",
             "MAX_ENTRIES",

@@ -82,6 +82,7 @@ impl World {
             .map(StaticReplayClient::new);
         let settings = Settings::read(&Variables::from_iter([
             ("STACK_NAME", "mm"),
+            ("ACCOUNT_ID", "123456789012"),
             ("STAGING_BUCKET", "staging"),
             ("AUTH0_SECRET_ARN", ARN),
             ("IMAGE_RETENTION_DAYS", "30"),
@@ -127,7 +128,7 @@ async fn a_submission_is_verified_staged_and_given_a_repository() {
             "archive": {"bucket": "staging", "key": format!("submissions/{SAFE_ID}/submission.zip"), "versionId": "v1",
                 "sha256": hex::encode(digest), "bytes": archive().len()},
             "buildspec": {"bucket": "staging", "key": format!("submissions/{SAFE_ID}/buildspec.yml")},
-            "buildContext": ".", "repository": {"name": SAFE_ID, "uri": URI},
+            "buildContext": ".", "baseImages": [], "repository": {"name": SAFE_ID, "uri": URI},
         })
     );
 
@@ -195,6 +196,32 @@ async fn a_refused_archive_is_not_staged() {
         let archive = Zip::of(entries).pack();
         let world = World::new(move |_| Reply::status(200, archive.clone()), [], []).await;
         assert_eq!(world.handle().await.unwrap_err().code(), code);
+        assert_eq!((world.s3.actual_requests().count(), world.ecr.actual_requests().count()), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn the_images_that_the_build_pulls_are_in_the_answer() {
+    let dockerfile =
+        "ARG V=3.13\nFROM python:$V AS build\nFROM me/base\nCOPY --from=build /x /\nCOPY --from=python:3.13 /y /\n";
+    let archive = Zip::of([Entry::new("Dockerfile", dockerfile)]).pack();
+    let s3 = [written("v1"), written("v2")];
+    let world = World::new(move |_| Reply::status(200, archive.clone()), s3, [created(), policy()]).await;
+    assert_eq!(world.handle().await.unwrap()["baseImages"], json!(["python:3.13", "me/base"]));
+}
+
+#[tokio::test]
+async fn a_refused_dockerfile_is_the_participants_fault_and_is_not_staged() {
+    for (dockerfile, says) in [
+        ("# syntax=evil/frontend\nFROM scratch\n", "Line 1 of the Dockerfile sets the frontend"),
+        ("FROM scratch\nCOPY --from=123456789012.dkr.ecr.us-east-1.amazonaws.com/x / /\n", "Line 2 of the Dockerfile"),
+        ("FROM $X\n", "Line 1 of the Dockerfile"),
+    ] {
+        let archive = Zip::of([Entry::new("Dockerfile", dockerfile)]).pack();
+        let world = World::new(move |_| Reply::status(200, archive.clone()), [], []).await;
+        let failure = world.handle().await.unwrap_err();
+        assert_eq!(failure.code(), FailureCode::BuildFailed);
+        assert!(failure.to_string().starts_with(says), "{failure}");
         assert_eq!((world.s3.actual_requests().count(), world.ecr.actual_requests().count()), (0, 0));
     }
 }

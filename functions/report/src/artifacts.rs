@@ -1,25 +1,31 @@
-//! The artifacts of an outcome: one for the participant, one for the operators.
+//! The artifacts of an outcome: one for the participant, whom the API checks, and one for the operators, which it hides from
+//! participants by its name.
 
 use std::io::{Cursor, Write};
 
-use domain::outcome::Outcome;
+use domain::Reporting;
+use domain::outcome::{Diagnosis, Outcome};
 use serde_json::{Value, json};
 use submission_api::Artifact;
 use zip::ZipWriter;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 
-use crate::review;
+use crate::review::{self, InternalOutcome, ParticipantsOutcome};
 
 /// Packs both artifacts. Their names contain the time of the outcome: sending the same outcome again finds them, and the
 /// outcome of a redrive adds its own.
-pub(crate) fn of_outcome(outcome: &Outcome) -> Result<[Artifact; 2], ZipError> {
+pub(crate) fn of_outcome(outcome: &Outcome, region: &str) -> Result<[Artifact; 2], ZipError> {
     let at: String = outcome.finished_at.chars().filter(char::is_ascii_alphanumeric).collect();
-    let log = outcome.failure.as_ref().map(|failure| failure.log_tail.join("\n")).unwrap_or_default();
-    let public = json!(review::public(outcome));
+    let log = |is_shown: fn(&Diagnosis, Reporting) -> bool| {
+        let failure = outcome.failure.as_ref().filter(|failure| is_shown(failure, outcome.reporting));
+        failure.map(|failure| failure.log_tail.join("\n")).unwrap_or_default()
+    };
+    let participants = json!(ParticipantsOutcome::new(outcome));
+    let internal = json!(InternalOutcome::new(outcome, region));
     Ok([
-        Artifact { name: format!("outcome-{at}"), zip: pack(&public, &log)? },
-        Artifact { name: format!("outcome-{at}-internal"), zip: pack(&json!(outcome), &log)? },
+        Artifact { name: format!("outcome-{at}"), zip: pack(&participants, &log(review::shows_log))? },
+        Artifact { name: format!("outcome-{at}-internal"), zip: pack(&internal, &log(|_, _| true))? },
     ])
 }
 

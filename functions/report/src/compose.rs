@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use domain::execution::{Execution, ExecutionStatus};
 use domain::outcome::{Archive, Diagnosis, Image, Links, Outcome, Status, Training};
-use domain::{FailureCode, Fault, Scores, SubmissionId};
+use domain::{FailureCode, Fault, Reporting, Scores, SubmissionId};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -36,6 +36,9 @@ pub struct FinishedExecution {
     pub training: Option<Training>,
     #[serde(default)]
     pub scores: Option<Scores>,
+    /// Absent if the challenge decides nothing.
+    #[serde(default)]
+    pub reporting: Option<Reporting>,
     /// Absent if all steps succeeded.
     pub diagnosis: Option<Diagnosis>,
 }
@@ -71,6 +74,7 @@ impl FinishedExecution {
             image: None,
             training: None,
             scores: None,
+            reporting: None,
             diagnosis: Some(Diagnosis {
                 code,
                 fault: Fault::Platform,
@@ -106,6 +110,7 @@ pub fn compose(finished: FinishedExecution) -> Outcome {
         image: finished.image,
         training: finished.training,
         scores: finished.scores,
+        reporting: finished.reporting.unwrap_or_default(),
         attempts: finished.attempts,
         capacity_retries: finished.capacity_retries,
         seconds: finished.seconds,

@@ -4,7 +4,8 @@
 //! - every execution that ends has exactly one reported outcome, even if it was aborted or could not report itself;
 //! - a request that is repeated changes nothing;
 //! - an outcome is stored before it is sent, and has the id of its review once it was sent;
-//! - participants do not see names in the platform's account, and text from submissions is redacted and escaped.
+//! - other participants see the code, our message and rounded results; only the participant sees text from the submission, which
+//!   is redacted and escaped; only operators and organisers see exact results and names in the platform's account.
 //!
 //! It may not decide what a failure means.
 
@@ -84,8 +85,8 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Answer, ReportError
 
 async fn answer(request: Request, deps: &Deps) -> Result<Answer, ReportError> {
     let outcome = match request {
-        Request::Action(Action::Start { submission_id, execution }) => {
-            start(&submission_id, &execution, deps).await?;
+        Request::Action(Action::Start { submission_id }) => {
+            start(&submission_id, deps).await?;
             None
         }
         Request::Action(Action::Finish(finished)) => Some(report(compose(*finished), deps).await?),
@@ -95,9 +96,9 @@ async fn answer(request: Request, deps: &Deps) -> Result<Answer, ReportError> {
     Ok(outcome.map_or(Answer::Nothing, |outcome| Answer::Outcome(Box::new(outcome))))
 }
 
-async fn start(submission: &SubmissionId, execution: &str, deps: &Deps) -> Result<(), ReportError> {
+async fn start(submission: &SubmissionId, deps: &Deps) -> Result<(), ReportError> {
     let Some(settings) = &deps.review else { return Ok(()) };
-    let sent = deps.api.call(async |api| send::start(api, settings, submission, execution, &deps.region).await);
+    let sent = deps.api.call(async |api| send::start(api, settings, submission).await);
     Ok(sent.await?)
 }
 

@@ -20,11 +20,7 @@ pub enum Request {
 pub enum Action {
     /// Reports that processing has started.
     #[serde(rename_all = "camelCase")]
-    Start {
-        submission_id: SubmissionId,
-        /// ARN of the execution.
-        execution: String,
-    },
+    Start { submission_id: SubmissionId },
     /// Stores and reports the outcome.
     Finish(Box<FinishedExecution>),
     /// Finds and reports executions that ended without a reported outcome. From a schedule.

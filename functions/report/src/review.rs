@@ -1,16 +1,18 @@
-//! The content of an outcome's review. Pure.
+//! What an outcome's review and files say, and to whom. Pure.
 
 use std::collections::BTreeMap;
 
 use domain::console::Console;
-use domain::outcome::{Diagnosis, Links, Outcome, Status, Step};
-use domain::{FailureCode, Fault, Scores, SubmissionId};
+use domain::outcome::{Diagnosis, Outcome, Status, Step};
+use domain::{Decimals, FailureCode, Fault, Logs, Reporting, Scores, SubmissionId};
 use scoring::Metric;
-use scoring::originality::Offender;
 use serde::Serialize;
 
 /// The score of a completed submission whose predictions are not scored.
 const COMPLETED_SCORE: f64 = 100.0;
+const TEST_TYPE: &str = "provisional";
+/// What a challenge shows of a rejection if it shows only the code.
+const REJECTED: &str = "The submission was rejected. The failure code says why.";
 
 /// The score of a review: the challenge's metric if there is one, 0 if the submission did not complete. Whether it
 /// completed is in the metadata: a score of 0 can also be a result.
@@ -18,46 +20,41 @@ const COMPLETED_SCORE: f64 = 100.0;
 pub fn score(outcome: &Outcome) -> f64 {
     let metric = outcome.scores.as_ref().and_then(|scores| Some(scores.metric.as_ref()?.score));
     match outcome.status {
-        Status::Completed => metric.unwrap_or(COMPLETED_SCORE),
+        Status::Completed => metric.map_or(COMPLETED_SCORE, |score| outcome.reporting.decimals.round(score)),
         Status::Rejected | Status::Failed => 0.0,
     }
 }
 
-/// The metadata of an outcome's review. Text is escaped for HTML.
+/// The metadata of an outcome's review. Every member of Topcoder can read it, also what the API calls private, so it has no log
+/// and no detail. Text is escaped for HTML.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ReviewMetadata<'a> {
+pub struct ReviewMetadata {
+    test_type: &'static str,
+    status: Status,
+    /// Null and not absent: the API merges metadata, and a redrive can complete what had failed.
+    failure_code: Option<FailureCode>,
+    message: String,
     #[serde(flatten)]
-    public: PublicMetadata<'a>,
-    /// The API hides this part from participants.
-    private: PrivateMetadata<'a>,
+    results: Option<Results>,
 }
 
 /// The metadata of a review while the submission is being processed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StartMetadata<'a> {
+pub struct StartMetadata {
     test_type: &'static str,
     status: &'static str,
-    private: ExecutionMetadata<'a>,
 }
 
 /// The outcome as the participant may read it: without names in the platform's account.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PublicOutcome<'a> {
+pub struct ParticipantsOutcome<'a> {
     #[serde(flatten)]
-    metadata: PublicMetadata<'a>,
+    review: ReviewMetadata,
     submission_id: &'a SubmissionId,
     finished_at: &'a str,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PublicMetadata<'a> {
-    test_type: &'static str,
-    status: Status,
-    message: String,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity_retries: Option<u32>,
@@ -67,12 +64,20 @@ struct PublicMetadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     image_digest: Option<&'a str>,
     #[serde(flatten)]
-    results: Option<Results>,
-    #[serde(flatten)]
     failure: Option<Failure>,
 }
 
-/// The results of scoring, without the offending submissions.
+/// The whole outcome, for operators and organisers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InternalOutcome<'a> {
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+    /// The execution in the AWS console.
+    execution_url: String,
+}
+
+/// The results of scoring, rounded and without the offending submissions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Results {
     concordance: Option<ConcordanceSummary>,
@@ -102,7 +107,6 @@ struct MetricSummary {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Failure {
-    failure_code: FailureCode,
     fault: Fault,
     step: Option<Step>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,76 +114,20 @@ struct Failure {
     log_tail: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ExecutionMetadata<'a> {
-    /// ARN of the execution.
-    execution: &'a str,
-    execution_url: String,
+impl Default for StartMetadata {
+    fn default() -> Self {
+        Self { test_type: TEST_TYPE, status: "processing" }
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PrivateMetadata<'a> {
-    #[serde(flatten)]
-    execution: ExecutionMetadata<'a>,
-    /// `s3://bucket/key`.
-    archive: Option<String>,
-    image: Option<&'a str>,
-    training_job: Option<&'a str>,
-    model: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    offenders: Option<&'a [Offender]>,
-    /// What operators have to know about a failure of the platform.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    links: Option<&'a Links>,
-}
-
-impl<'a> StartMetadata<'a> {
+impl ReviewMetadata {
     #[must_use]
-    pub fn new(execution: &'a str, region: &str) -> Self {
-        Self { test_type: "provisional", status: "processing", private: ExecutionMetadata::new(execution, region) }
-    }
-}
-
-impl<'a> ReviewMetadata<'a> {
-    #[must_use]
-    pub fn new(outcome: &'a Outcome, region: &str) -> Self {
-        let scores = outcome.scores.as_ref();
-        let private = PrivateMetadata {
-            execution: ExecutionMetadata::new(&outcome.execution, region),
-            archive: outcome.archive.as_ref().map(|archive| format!("s3://{}/{}", archive.bucket, archive.key)),
-            image: outcome.image.as_ref().map(|image| image.uri.as_str()),
-            training_job: outcome.training.as_ref().map(|training| training.job_name.as_str()),
-            model: outcome.training.as_ref().map(|training| training.model_uri.as_str()),
-            offenders: scores.and_then(|scores| Some(scores.originality.as_ref()?.offenders.as_slice())),
-            detail: outcome
-                .failure
-                .as_ref()
-                .filter(|failure| failure.fault == Fault::Platform)
-                .and_then(|failure| Some(escaped(failure.detail.as_deref()?))),
-            links: outcome.failure.as_ref().map(|failure| &failure.links).filter(|links| !links.is_empty()),
-        };
-        Self { public: PublicMetadata::new(outcome), private }
-    }
-}
-
-/// The outcome as the participant may read it.
-#[must_use]
-pub fn public(outcome: &Outcome) -> PublicOutcome<'_> {
-    PublicOutcome {
-        metadata: PublicMetadata::new(outcome),
-        submission_id: &outcome.submission_id,
-        finished_at: &outcome.finished_at,
-    }
-}
-
-impl<'a> PublicMetadata<'a> {
-    fn new(outcome: &'a Outcome) -> Self {
+    pub fn new(outcome: &Outcome) -> Self {
         let message = match (&outcome.failure, &outcome.scores) {
-            (Some(failure), _) => escaped(&failure.message),
+            (Some(failure), _) => match (outcome.reporting.logs_of(failure.step), failure.fault) {
+                (Logs::None, Fault::Participant) => REJECTED.to_owned(),
+                _ => escaped(&failure.message),
+            },
             (None, Some(scores)) if scores.originality.as_ref().is_some_and(|originality| !originality.original) => {
                 "The model was trained and stored, and its predictions were scored. The submission is not original: it is \
                  too close to an earlier one."
@@ -189,53 +137,76 @@ impl<'a> PublicMetadata<'a> {
             (None, None) => "The model was trained and stored.".to_owned(),
         };
         Self {
-            test_type: "provisional",
+            test_type: TEST_TYPE,
             status: outcome.status,
+            failure_code: outcome.failure.as_ref().map(|failure| failure.code),
             message,
+            results: outcome.scores.as_ref().map(|scores| Results::new(scores, outcome.reporting.decimals)),
+        }
+    }
+}
+
+impl<'a> ParticipantsOutcome<'a> {
+    #[must_use]
+    pub fn new(outcome: &'a Outcome) -> Self {
+        Self {
+            review: ReviewMetadata::new(outcome),
+            submission_id: &outcome.submission_id,
+            finished_at: &outcome.finished_at,
             attempts: outcome.attempts,
             capacity_retries: Some(outcome.capacity_retries).filter(|retries| *retries > 0),
             seconds: &outcome.seconds,
             archive_sha256: outcome.archive.as_ref().map(|archive| archive.sha256.as_str()),
             image_digest: outcome.image.as_ref().map(|image| image.digest.as_str()),
-            results: outcome.scores.as_ref().map(Results::from),
-            failure: outcome.failure.as_ref().map(Failure::from),
+            failure: outcome.failure.as_ref().map(|failure| Failure::new(failure, outcome.reporting)),
         }
     }
 }
 
-impl<'a> ExecutionMetadata<'a> {
-    fn new(execution: &'a str, region: &str) -> Self {
-        Self { execution, execution_url: Console::of_region(region).execution(execution) }
+impl<'a> InternalOutcome<'a> {
+    #[must_use]
+    pub fn new(outcome: &'a Outcome, region: &str) -> Self {
+        Self { outcome, execution_url: Console::of_region(region).execution(&outcome.execution) }
     }
 }
 
-impl From<&Scores> for Results {
-    fn from(scores: &Scores) -> Self {
+impl Results {
+    fn new(scores: &Scores, decimals: Decimals) -> Self {
         Self {
-            concordance: scores
-                .concordance
-                .as_ref()
-                .map(|result| ConcordanceSummary { concordant: result.concordant, score: result.score }),
+            concordance: scores.concordance.as_ref().map(|result| ConcordanceSummary {
+                concordant: result.concordant,
+                score: decimals.round(result.score),
+            }),
             originality: scores.originality.as_ref().map(|result| OriginalitySummary {
                 original: result.original,
                 similar_count: result.similar_count,
                 compared: result.compared,
             }),
-            metric: scores.metric.as_ref().map(|result| MetricSummary { name: result.name, score: result.score }),
+            metric: scores
+                .metric
+                .as_ref()
+                .map(|result| MetricSummary { name: result.name, score: decimals.round(result.score) }),
         }
     }
 }
 
-impl From<&Diagnosis> for Failure {
-    fn from(diagnosis: &Diagnosis) -> Self {
+impl Failure {
+    fn new(diagnosis: &Diagnosis, reporting: Reporting) -> Self {
+        let is_shown = shows_log(diagnosis, reporting);
+        let detail = diagnosis.detail.as_deref().filter(|_| is_shown && diagnosis.fault == Fault::Participant);
+        let log = diagnosis.log_tail.iter().filter(|_| is_shown);
         Self {
-            failure_code: diagnosis.code,
             fault: diagnosis.fault,
             step: diagnosis.step,
-            detail: diagnosis.detail.as_deref().filter(|_| diagnosis.fault == Fault::Participant).map(escaped),
-            log_tail: diagnosis.log_tail.iter().map(|line| escaped(line)).collect(),
+            detail: detail.map(escaped),
+            log_tail: log.map(|line| escaped(line)).collect(),
         }
     }
+}
+
+/// Whether the participant may read the log and the detail of a failure.
+pub(crate) fn shows_log(diagnosis: &Diagnosis, reporting: Reporting) -> bool {
+    reporting.logs_of(diagnosis.step) == Logs::Tail
 }
 
 /// Escapes the five characters `&`, `<`, `>`, `"` and `'`.
@@ -270,12 +241,12 @@ mod tests {
             "image": {"uri": "r/x:latest", "digest": "sha256:0", "bytes": 1},
             "training": {"jobName": "x-0-2", "modelUri": "s3://models/x/model.tar.gz"},
             "scores": {
-                "concordance": {"concordant": true, "score": 0.05, "regions": [{"region": 0, "statistic": 0.05,
+                "concordance": {"concordant": true, "score": 0.051_234_5, "regions": [{"region": 0, "statistic": 0.05,
                     "validation_test": 0.05, "validation_live": null, "live_test": null}]},
                 "originality": {"original": false, "similar_count": 0, "compared": 7, "offender_count": 1,
                     "offenders": [{"submission": "another", "statistic": 0.001, "closeness": "equal",
                         "correlation": null}]},
-                "metric": {"name": "logloss", "score": 0.69, "standing": -0.69},
+                "metric": {"name": "logloss", "score": 0.712_345_6, "standing": -0.712_345_6},
             },
         }))
         .unwrap()
@@ -286,44 +257,110 @@ mod tests {
         insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!(name, value) });
     }
 
-    fn public_json(outcome: &Outcome) -> Value {
-        json!(public(outcome))
+    /// The review, the participant's file and the internal one.
+    fn texts(outcome: &Outcome) -> [Value; 3] {
+        [
+            json!(ReviewMetadata::new(outcome)),
+            json!(ParticipantsOutcome::new(outcome)),
+            json!(InternalOutcome::new(outcome, "eu-west-1")),
+        ]
     }
 
     #[test]
     fn a_participant_reads_the_reason_but_no_name_in_the_account() {
-        let public = public_json(&rejected());
-        assert_eq!(public["failureCode"], "BuildFailed");
-        assert_eq!(public["message"], "It&#x27;s broken.");
-        assert_eq!(public["detail"], "&lt;script&gt;&quot;");
-        assert_eq!(public["logTail"], json!(["a &amp;&amp; b"]));
-        let text = public.to_string();
+        let [_, participants, _] = texts(&rejected());
+        assert_eq!(participants["failureCode"], "BuildFailed");
+        assert_eq!(participants["message"], "It&#x27;s broken.");
+        assert_eq!(participants["detail"], "&lt;script&gt;&quot;");
+        assert_eq!(participants["logTail"], json!(["a &amp;&amp; b"]));
+        let text = participants.to_string();
         assert!(!text.contains("arn:x") && !text.contains("s3://") && !text.contains("https://"), "{text}");
     }
 
     #[test]
-    fn links_are_private() {
-        let outcome = rejected();
-        let metadata = json!(ReviewMetadata::new(&outcome, "eu-west-1"));
-        assert_eq!(metadata["private"]["archive"], "s3://b/k");
-        assert_eq!(metadata["private"]["links"], json!({"build": "https://console/build"}));
-        assert!(metadata["private"]["executionUrl"].as_str().unwrap().ends_with("#/v2/executions/details/arn:x"));
+    fn a_challenge_decides_how_much_of_a_failure_is_shown() {
+        let mut outcome = rejected();
+        let failure = outcome.failure.as_mut().unwrap();
+        (failure.code, failure.step) = (FailureCode::TrainingFailed, Some(Step::TrainModel));
+        for (logs, message, log) in [
+            (None, "It&#x27;s broken.", json!([])),
+            (Some(Logs::None), REJECTED, json!([])),
+            (Some(Logs::Sentences), "It&#x27;s broken.", json!([])),
+            (Some(Logs::Tail), "It&#x27;s broken.", json!(["a &amp;&amp; b"])),
+        ] {
+            outcome.reporting.logs = logs;
+            let [review, participants, internal] = texts(&outcome);
+            for public in [&review, &participants] {
+                assert_eq!((&public["failureCode"], &public["message"]), (&json!("TrainingFailed"), &json!(message)));
+            }
+            assert_eq!(participants["logTail"], log, "{logs:?}");
+            assert_eq!(participants.get("detail").is_some(), logs == Some(Logs::Tail), "{logs:?}");
+            assert_eq!(internal["failure"]["logTail"], json!(["a && b"]));
+        }
+        // What the platform has to fix has sentences that no submission can change.
+        let failure = outcome.failure.as_mut().unwrap();
+        (failure.code, failure.fault) = (FailureCode::QuotaExceeded, Fault::Platform);
+        outcome.reporting.logs = Some(Logs::None);
+        assert_eq!(texts(&outcome)[0]["message"], "It&#x27;s broken.");
     }
 
     #[test]
-    fn results_are_public_and_offenders_are_private() {
+    fn a_challenge_decides_the_precision_of_public_scores() {
         let mut outcome = scored();
-        assert!((score(&outcome) - 0.69).abs() < f64::EPSILON);
-        let public = public_json(&outcome);
-        assert_eq!(public["concordance"], json!({"concordant": true, "score": 0.05}));
-        assert_eq!(public["originality"], json!({"original": false, "similar_count": 0, "compared": 7}));
-        assert_eq!(public["metric"], json!({"name": "logloss", "score": 0.69}));
-        assert!(!public.to_string().contains("another"));
-        let metadata = json!(ReviewMetadata::new(&outcome, "us-east-1"));
-        assert_eq!(metadata["private"]["offenders"][0]["submission"], "another");
+        outcome.reporting.decimals = 1.try_into().unwrap();
+        assert!((score(&outcome) - 0.7).abs() < f64::EPSILON);
+        let [review, participants, internal] = texts(&outcome);
+        for public in [review, participants] {
+            assert_eq!((&public["metric"]["score"], &public["concordance"]["score"]), (&json!(0.7), &json!(0.1)));
+        }
+        assert_eq!(internal["scores"]["metric"]["score"], 0.712_345_6);
+    }
+
+    #[test]
+    fn a_competitor_reads_code_message_and_results() {
+        let [review, ..] = texts(&rejected());
+        let expected = json!({"testType": "provisional", "status": "rejected", "failureCode": "BuildFailed",
+            "message": "It&#x27;s broken."});
+        assert_eq!(review, expected);
+        let [review, ..] = texts(&scored());
+        let names: Vec<&String> = review.as_object().unwrap().keys().collect();
+        let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+        names.sort_unstable();
+        let expected = ["concordance", "failureCode", "message", "metric", "originality", "status", "testType"];
+        assert_eq!(names, expected);
+        let text = review.to_string();
+        assert!(!text.contains("arn:") && !text.contains("s3:") && !text.contains("another"), "{text}");
+    }
+
+    #[test]
+    fn operators_read_links_and_the_detail_of_a_fault_of_the_platform() {
+        let mut outcome = rejected();
+        outcome.failure.as_mut().unwrap().fault = Fault::Platform;
+        let [_, participants, internal] = texts(&outcome);
+        assert_eq!(participants.get("detail"), None);
+        assert_eq!(internal["failure"]["detail"], "<script>\"");
+        assert_eq!(internal["archive"]["key"], "k");
+        assert_eq!(internal["failure"]["links"], json!({"build": "https://console/build"}));
+        assert!(internal["executionUrl"].as_str().unwrap().ends_with("#/v2/executions/details/arn:x"));
+    }
+
+    #[test]
+    fn public_results_are_rounded_and_name_no_other_submission() {
+        let mut outcome = scored();
+        assert!((score(&outcome) - 0.7123).abs() < f64::EPSILON);
+        let [review, participants, internal] = texts(&outcome);
+        for public in [review, participants] {
+            assert_eq!(public["concordance"], json!({"concordant": true, "score": 0.0512}));
+            assert_eq!(public["originality"], json!({"original": false, "similar_count": 0, "compared": 7}));
+            assert_eq!(public["metric"], json!({"name": "logloss", "score": 0.7123}));
+            assert!(!public.to_string().contains("another"));
+        }
+        assert_eq!(internal["scores"]["metric"]["score"], 0.712_345_6);
+        assert_eq!(internal["scores"]["concordance"]["score"], 0.051_234_5);
+        assert_eq!(internal["scores"]["originality"]["offenders"][0]["submission"], "another");
         outcome.scores = Some(Scores::default());
         assert!((score(&outcome) - COMPLETED_SCORE).abs() < f64::EPSILON);
-        assert_eq!(public_json(&outcome)["metric"], Value::Null);
+        assert_eq!(texts(&outcome)[0]["metric"], Value::Null);
     }
 
     #[test]
@@ -334,11 +371,11 @@ mod tests {
     #[test]
     fn the_review_of_a_scored_submission() {
         let outcome = scored();
-        let metadata = json!(ReviewMetadata::new(&outcome, "us-east-1"));
-        let start = json!(StartMetadata::new(&outcome.execution, "us-east-1"));
+        let [review, participants, internal] = texts(&outcome);
         assert_sorted_snapshot(
             "scored_submission",
-            &json!({"start": start, "review": metadata, "public": public_json(&outcome), "score": score(&outcome)}),
+            &json!({"start": StartMetadata::default(), "review": review, "participant": participants,
+                "internal": internal, "score": score(&outcome)}),
         );
     }
 
@@ -354,8 +391,8 @@ mod tests {
                     Fault::Participant => Status::Rejected,
                     Fault::Platform => Status::Failed,
                 };
-                let metadata = json!(ReviewMetadata::new(&outcome, "us-east-1"));
-                json!({"review": metadata, "public": public_json(&outcome), "score": score(&outcome)})
+                let [review, participants, _] = texts(&outcome);
+                json!({"review": review, "participant": participants, "score": score(&outcome)})
             })
             .collect();
         assert_sorted_snapshot("each_failure_code", &json!(reviews));

@@ -22,14 +22,8 @@ struct Content<'a> {
 }
 
 /// Reports that processing has started, unless there is a review already.
-pub(crate) async fn start(
-    api: &Client,
-    settings: &ReviewSettings,
-    submission: &SubmissionId,
-    execution: &str,
-    region: &str,
-) -> Result<(), Error> {
-    let metadata = json!(StartMetadata::new(execution, region));
+pub(crate) async fn start(api: &Client, settings: &ReviewSettings, submission: &SubmissionId) -> Result<(), Error> {
+    let metadata = json!(StartMetadata::default());
     let content = Content { submission, status: ReviewStatus::Queued, score: 0.0, passing: false, metadata, at: None };
     // A summation is a result, so version 6 gets one only with the outcome.
     if let ReviewSettings::V5(settings) = settings
@@ -51,7 +45,7 @@ pub(crate) async fn outcome(
         ReviewSettings::V5(_) => "artifact",
         ReviewSettings::V6 { .. } => "file",
     };
-    let files = artifacts::of_outcome(outcome).map_err(ReportError::Pack)?;
+    let files = artifacts::of_outcome(outcome, region).map_err(ReportError::Pack)?;
     match api.artifacts(&outcome.submission_id).await {
         Ok(present) => {
             let is_present =
@@ -69,7 +63,7 @@ pub(crate) async fn outcome(
         status: ReviewStatus::Completed,
         score: review::score(outcome),
         passing: outcome.status == Status::Completed,
-        metadata: json!(ReviewMetadata::new(outcome, region)),
+        metadata: json!(ReviewMetadata::new(outcome)),
         at: Some(&outcome.finished_at),
     };
     Ok(match settings {
@@ -147,10 +141,10 @@ mod tests {
 
     #[test]
     fn present_metadata_may_have_more_fields() {
-        let present = json!({"status": "rejected", "private": {"execution": "arn", "more": 1}, "logTail": ["a"]});
-        assert!(contains(&present, &json!({"status": "rejected", "private": {"execution": "arn", "model": null}})));
+        let present = json!({"status": "rejected", "metric": {"name": "auc", "more": 1}, "more": ["a"]});
+        assert!(contains(&present, &json!({"status": "rejected", "metric": {"name": "auc", "score": null}})));
         assert!(!contains(&present, &json!({"status": "completed"})));
-        assert!(!contains(&present, &json!({"logTail": ["a", "b"]})));
+        assert!(!contains(&present, &json!({"more": ["a", "b"]})));
         assert!(!contains(&json!(null), &json!({"status": "completed"})));
     }
 }

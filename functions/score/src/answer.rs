@@ -1,4 +1,4 @@
-use domain::{MetricResult, OriginalityResult};
+use domain::{MetricResult, OriginalityResult, Reporting};
 use records::PreparedPredictions;
 use scoring::concordance::Concordance;
 use serde::Serialize;
@@ -28,6 +28,8 @@ pub struct Configured {
     pub training: Training,
     /// Whether its submissions are scored.
     pub is_scored: bool,
+    /// What participants and the public read of its outcomes.
+    pub reporting: Reporting,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,7 +3,8 @@
 //! ```json
 //! {
 //!   "training": {"instance_type": "ml.c5.xlarge", "input_folder": "houses"},
-//!   "scoring": {"training": "training.csv", "truth": "truth.csv", "metric": "logloss", "originality": {"max_similar": 2}}
+//!   "scoring": {"training": "training.csv", "truth": "truth.csv", "metric": "logloss", "originality": {"max_similar": 2}},
+//!   "reporting": {"logs": "sentences", "decimals": 3}
 //! }
 //! ```
 //!
@@ -12,6 +13,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::Reporting;
 use scoring::Metric;
 use scoring::concordance::DEFAULT_THRESHOLD;
 use scoring::originality::{RuleError, Rules};
@@ -29,6 +31,8 @@ pub struct ChallengeSettings {
     pub training: Training,
     /// How predictions are scored; without it, they are not scored.
     pub scoring: Option<Scoring>,
+    /// What participants and the public read.
+    pub reporting: Reporting,
 }
 
 /// How submissions are trained. For absent fields, the settings of the stack apply.
@@ -148,14 +152,16 @@ pub enum ChallengeError {
 }
 
 /// The names that serde has for types, and what organisers call them.
-const TYPES: [(&str, &str); 8] = [
+const TYPES: [(&str, &str); 10] = [
     ("expected f64", "expected a number"),
+    ("expected u8", "expected a whole number from 0 to 255"),
     ("expected u32", "expected a whole number"),
     ("expected usize", "expected a whole number"),
     ("expected a map", "expected an object"),
     ("expected struct ChallengeSettings", "expected an object"),
     ("expected struct Rules", "expected an object"),
     ("expected struct Training", "expected an object"),
+    ("expected struct Reporting", "expected an object"),
     ("expected struct Scoring", "expected an object"),
 ];
 
@@ -288,6 +294,13 @@ mod tests {
             ),
             (json!({"training": {"instance_number": 1.5}}), "expected a whole number"),
             (json!({"scoring": 1}), "expected an object"),
+            (json!({"reporting": 1}), "expected an object"),
+            (
+                json!({"reporting": {"logs": "all"}}),
+                "unknown variant `all`, expected one of `none`, `sentences`, `tail`",
+            ),
+            (json!({"reporting": {"decimals": 18}}), "a score has 0 to 17 decimals"),
+            (json!({"reporting": {"digits": 1}}), "unknown field `digits`"),
         ] {
             let error = error(&json);
             assert!(error.contains(expected), "{json}: {error}");

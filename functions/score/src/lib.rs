@@ -78,7 +78,11 @@ async fn act(request: &Request, deps: &Deps) -> Result<Answer, ScoreError> {
 fn configured(configure: &Configure, deps: &Deps) -> Result<Configured, ScoreError> {
     let settings = configure.settings.as_deref().unwrap_or("{}");
     let challenge = deps.settings(&configure.challenge, settings)?;
-    Ok(Configured { is_scored: challenge.scoring.is_some(), training: challenge.training })
+    Ok(Configured {
+        is_scored: challenge.scoring.is_some(),
+        training: challenge.training,
+        reporting: challenge.reporting,
+    })
 }
 
 async fn store_failure(fail: &Fail, deps: &Deps) -> Result<FailedResult, ScoreError> {

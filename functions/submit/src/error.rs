@@ -16,6 +16,9 @@ pub enum HttpError {
     /// 401.
     #[error("The API key is missing or not valid. Send one of the keys that the organisers gave you.")]
     WrongKey,
+    /// 403.
+    #[error("The API key is a reader's. Starting to score needs the key of an organiser.")]
+    NotAllowed,
     /// 404.
     #[error(
         "The submission {id} was not found. Write its record to the table of submissions, then send the request again."
@@ -64,7 +67,7 @@ pub enum Outage {
     #[error("The API keys could not be read.")]
     Keys(#[source] CallFailed),
     #[error(
-        "The secret with the API keys is not valid, so no request is answered. It must be a JSON object with at least one non-empty string as a value, such as {{\"current\": \"KEY\"}}."
+        "The secret with the API keys is not valid, so no request is answered. It must be a JSON object with a key as the value of each name that begins with organiser or reader, such as {{\"organiser\": \"KEY\"}}."
     )]
     KeysInvalid,
 }
@@ -127,6 +130,7 @@ impl HttpError {
         match self {
             Self::Malformed { .. } => (400, "malformed"),
             Self::WrongKey => (401, "wrong_key"),
+            Self::NotAllowed => (403, "not_allowed"),
             Self::UnknownSubmission { .. } => (404, "unknown_submission"),
             Self::UnknownChallenge { .. } => (404, "unknown_challenge"),
             Self::UnknownPath => (404, "unknown_path"),
@@ -189,6 +193,7 @@ mod tests {
                 message: "The body could not be decoded. Send a JSON object with submission_id and api_key.".to_owned(),
             },
             HttpError::WrongKey,
+            HttpError::NotAllowed,
             HttpError::UnknownSubmission { id: "_9VOLnz2XYZv8J".to_owned() },
             HttpError::UnknownPath,
             HttpError::WrongMethod { allowed: "GET" },

@@ -6,13 +6,13 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::ChallengeId;
-use records::{BY_CREATION, BY_RANK, Record, ranking};
+use domain::{ChallengeId, Role};
+use records::{BY_CREATION, BY_RANK, Record, ranking, to_attribute};
 use runtime::CallFailed;
 use scoring::Metric;
 
 use crate::error::{HttpError, Outage};
-use crate::page::{Cursor, Leaderboard, Page, SortBy};
+use crate::page::{Cursor, Leaderboard, Page, Place, SortBy, invalid_cursor};
 
 /// The newest submissions among which the present metric of a challenge is looked for.
 const NEWEST: i32 = 100;
@@ -22,6 +22,7 @@ pub(crate) struct Index<'a> {
     pub(crate) client: &'a Client,
     pub(crate) table: &'a str,
     pub(crate) challenge: ChallengeId,
+    pub(crate) reader: Role,
 }
 
 impl Index<'_> {
@@ -45,7 +46,7 @@ impl Index<'_> {
                 }
             }
         };
-        Ok(Leaderboard::new(self.challenge, &page, records, next.as_ref()))
+        Ok(Leaderboard::new(self.challenge, &page, records, next.as_ref(), self.reader))
     }
 
     fn by_creation(&self) -> QueryFluentBuilder {
@@ -83,27 +84,43 @@ impl Index<'_> {
         page: &Page,
         sort_key: &str,
     ) -> Result<(Vec<Record>, Option<Cursor>), HttpError> {
-        let after = page.after.as_ref().map(|cursor| {
-            let (key, at) = match cursor.metric {
-                Some(metric) => (("ranking", ranking(&self.challenge, metric)), AttributeValue::N(cursor.at.clone())),
-                None => (("challengeId", self.challenge.to_string()), text(&cursor.at)),
-            };
-            HashMap::from([
-                ("submissionId".to_owned(), text(cursor.id.as_str())),
-                (key.0.to_owned(), text(&key.1)),
-                (sort_key.to_owned(), at),
-            ])
-        });
+        let after = match &page.after {
+            Some(cursor) => Some(self.key_of(cursor, sort_key).await?),
+            None => None,
+        };
         let mut answer = send(query.limit(page.limit).set_exclusive_start_key(after)).await?;
         let next = answer.last_evaluated_key.take().and_then(|mut key| {
-            match (key.remove("submissionId")?, key.remove(sort_key)?) {
-                (AttributeValue::S(id), AttributeValue::N(at) | AttributeValue::S(at)) => {
-                    Some(Cursor { id: id.parse().ok()?, at, metric: page.metric })
-                }
-                _ => None,
-            }
+            let AttributeValue::S(id) = key.remove("submissionId")? else { return None };
+            let place = match (page.metric, key.remove(sort_key)?) {
+                (Some(metric), AttributeValue::N(_)) => Place::Metric(metric),
+                (None, AttributeValue::S(at)) => Place::Created(at),
+                _ => return None,
+            };
+            Some(Cursor { id: id.parse().ok()?, place })
         });
         Ok((records(answer).collect(), next))
+    }
+
+    /// The key of a cursor's submission in the index.
+    async fn key_of(&self, cursor: &Cursor, sort_key: &str) -> Result<HashMap<String, AttributeValue>, HttpError> {
+        let (partition, at) = match &cursor.place {
+            Place::Created(at) => (("challengeId", self.challenge.to_string()), text(at)),
+            Place::Metric(metric) => {
+                let record = records::read(self.client, self.table, &cursor.id).await?;
+                let record = record.filter(|record| record.submission.challenge == self.challenge);
+                let result = record.and_then(|record| record.scores.metric);
+                let result = result.filter(|result| result.name == *metric).ok_or_else(invalid_cursor)?;
+                let AttributeValue::N(standing) = to_attribute(result.standing.into()) else {
+                    return Err(invalid_cursor());
+                };
+                (("ranking", ranking(&self.challenge, *metric)), AttributeValue::N(standing))
+            }
+        };
+        Ok(HashMap::from([
+            ("submissionId".to_owned(), text(cursor.id.as_str())),
+            (partition.0.to_owned(), text(&partition.1)),
+            (sort_key.to_owned(), at),
+        ]))
     }
 }
 

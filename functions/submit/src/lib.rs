@@ -6,10 +6,10 @@
 //! | `GET /submissions/{submissionId}` | 200, the record |
 //! | `GET /challenges/{challengeId}/leaderboard?by=&metric=&limit=&next=` | 200, a page |
 //!
-//! Reading needs a key in the header `x-api-key`, unless reads are public.
+//! Reading needs a key in the header `x-api-key`, unless reads are public. Only the key of an organiser starts scoring.
 //!
-//! This crate promises that a repeated request is harmless, that an error is JSON that says what to do, and that keys are
-//! compared in constant time and never logged. It may not write: it only starts executions.
+//! This crate promises that a repeated request is harmless, that an error is JSON that says what to do, that keys are compared
+//! in constant time and never logged, and that exact scores and offending submissions are shown to organisers only. It may not write: it only starts executions.
 
 pub mod body;
 mod error;
@@ -24,7 +24,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use body::Body;
-use domain::{ChallengeId, Fault, SubmissionId};
+use domain::{ChallengeId, Fault, Role, SubmissionId};
 pub use error::{HttpError, Outage};
 use http::{Request, Response};
 use index::Index;
@@ -89,16 +89,16 @@ async fn route(request: &Request, deps: &Deps) -> Result<Response, HttpError> {
         }
         ["submissions", id] => {
             check_method(request, "GET")?;
-            check_reader(request, deps).await?;
+            let reader = reader(request, deps).await?;
             let id: SubmissionId = id.parse().map_err(|error| invalid_id("submission_id", &error))?;
-            Ok(Response::json(200, &RecordView::from(record(&id, deps).await?)))
+            Ok(Response::json(200, &RecordView::new(record(&id, deps).await?, reader)))
         }
         ["challenges", id, "leaderboard"] => {
             check_method(request, "GET")?;
-            check_reader(request, deps).await?;
+            let reader = reader(request, deps).await?;
             let challenge: ChallengeId = id.parse().map_err(|error| invalid_id("challenge_id", &error))?;
             let page = Page::read(&request.query_string_parameters)?;
-            let index = Index { client: &deps.dynamodb, table: &deps.submissions_table, challenge };
+            let index = Index { client: &deps.dynamodb, table: &deps.submissions_table, challenge, reader };
             Ok(Response::json(200, &index.page(page).await?))
         }
         _ => Err(HttpError::UnknownPath),
@@ -113,11 +113,13 @@ fn invalid_id(field: &'static str, error: &dyn std::error::Error) -> HttpError {
     HttpError::malformed(field, format!("{field} is not valid: {error}."))
 }
 
-async fn check_reader(request: &Request, deps: &Deps) -> Result<(), HttpError> {
-    if deps.public_reads {
-        return Ok(());
+/// Who reads: by the key if there is one, also where reads are public.
+async fn reader(request: &Request, deps: &Deps) -> Result<Role, HttpError> {
+    match request.headers.get("x-api-key") {
+        Some(key) => deps.keys.role_of(key).await,
+        None if deps.public_reads => Ok(Role::Reader),
+        None => Err(HttpError::WrongKey),
     }
-    deps.keys.check(request.headers.get("x-api-key").ok_or(HttpError::WrongKey)?).await
 }
 
 async fn submit(request: &Request, deps: &Deps) -> Result<Response, HttpError> {
@@ -126,7 +128,9 @@ async fn submit(request: &Request, deps: &Deps) -> Result<Response, HttpError> {
         message: "The body is not valid base64. Send it again.".to_owned(),
     })?;
     let Body { user_id, submission_id, api_key } = Body::read(&body)?;
-    deps.keys.check(&api_key).await?;
+    if deps.keys.role_of(&api_key).await? != Role::Organiser {
+        return Err(HttpError::NotAllowed);
+    }
     let record = record(&submission_id, deps).await?;
     if user_id.is_some_and(|user| user != record.submission.user_id) {
         let message = "user_id is not the participant of this submission. Correct it or leave it out.";
@@ -150,7 +154,10 @@ async fn submit(request: &Request, deps: &Deps) -> Result<Response, HttpError> {
     if let Some(reason) = rejected {
         return Err(HttpError::Unscorable { field: "predictions", message: reason.message.clone() });
     }
-    Ok(Response::json(200, &Ended { submission_id, execution: execution.arn, ended, record: record.into() }))
+    Ok(Response::json(
+        200,
+        &Ended { submission_id, execution: execution.arn, ended, record: RecordView::new(record, Role::Organiser) },
+    ))
 }
 
 /// The answer while a submission is being scored.

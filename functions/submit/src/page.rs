@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use domain::{ChallengeId, MetricResult, OriginalityResult, SubmissionId};
+use domain::{ChallengeId, Decimals, FailureCode, Fault, MetricResult, OriginalityResult, Role, SubmissionId};
 use records::{FailureReason, PreparedPredictions, Record, ResultKind, Submission};
 use scoring::Metric;
 use scoring::concordance::Concordance;
@@ -52,11 +52,17 @@ pub struct Page {
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
     pub id: SubmissionId,
-    /// Its standing as DynamoDB writes numbers, or its date of creation.
-    pub at: String,
-    /// The metric by which it is ranked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metric: Option<Metric>,
+    pub place: Place,
+}
+
+/// By what an index sorts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// By this metric. The standing itself is not in the cursor: it is exact.
+    Metric(Metric),
+    /// By its date of creation.
+    Created(String),
 }
 
 impl Cursor {
@@ -71,11 +77,17 @@ impl Cursor {
     }
 
     fn fits(&self, by: SortBy) -> bool {
-        match by {
-            SortBy::Metric => self.metric.is_some() && self.at.parse::<f64>().is_ok_and(f64::is_finite),
-            SortBy::Created => self.metric.is_none() && (1..=MAX_DATE_CHARS).contains(&self.at.len()),
+        match (&self.place, by) {
+            (Place::Metric(_), SortBy::Metric) => true,
+            (Place::Created(at), SortBy::Created) => (1..=MAX_DATE_CHARS).contains(&at.len()),
+            _ => false,
         }
     }
+}
+
+/// The answer to a cursor that is not one of ours.
+pub(crate) fn invalid_cursor() -> HttpError {
+    HttpError::malformed("next", "next must be the value of next from the page before.")
 }
 
 impl Page {
@@ -104,12 +116,15 @@ impl Page {
         });
         let after = query.get("next").map(|token| {
             let cursor = Cursor::from_token(token).filter(|cursor| cursor.fits(by));
-            cursor.ok_or_else(|| HttpError::malformed("next", "next must be the value of next from the page before."))
+            cursor.ok_or_else(invalid_cursor)
         });
         let (metric, limit, after) =
             (metric.transpose()?, limit.transpose()?.unwrap_or(DEFAULT_LIMIT), after.transpose()?);
         // The pages of a leaderboard are of one metric, even if the challenge changes it meanwhile.
-        let metric = after.as_ref().map_or(metric, |cursor| cursor.metric);
+        let metric = match &after {
+            Some(Cursor { place: Place::Metric(metric), .. }) => Some(*metric),
+            _ => metric,
+        };
         Ok(Self { by, metric, limit, after })
     }
 }
@@ -123,25 +138,74 @@ pub struct RecordView {
     #[serde(with = "time::serde::rfc3339")]
     created: OffsetDateTime,
     predictions: Option<PreparedPredictions>,
-    originality: Option<OriginalityResult>,
-    concordance: Option<Concordance>,
+    originality: Option<OriginalityView>,
+    concordance: Option<ConcordanceView>,
     metric: Option<MetricView>,
-    failures: BTreeMap<ResultKind, FailureReason>,
+    failures: BTreeMap<ResultKind, FailureView>,
 }
 
-impl From<Record> for RecordView {
-    fn from(record: Record) -> Self {
+impl RecordView {
+    /// The record as its reader may see it.
+    #[must_use]
+    pub fn new(record: Record, reader: Role) -> Self {
         let Submission { submission_id, challenge, user_id, created, .. } = record.submission;
+        let scores = record.scores;
+        let failures = record.failures.into_iter().map(|(kind, reason)| (kind, FailureView::new(reason, reader)));
         Self {
             submission_id,
             challenge_id: challenge,
             user_id,
             created,
             predictions: record.predictions,
-            originality: record.scores.originality,
-            concordance: record.scores.concordance,
-            metric: record.scores.metric.map(MetricView::from),
-            failures: record.failures,
+            originality: scores.originality.map(|result| OriginalityView::new(result, reader)),
+            concordance: scores.concordance.map(|result| ConcordanceView::new(result, reader)),
+            metric: scores.metric.map(|result| MetricView::new(&result, reader)),
+            failures: failures.collect(),
+        }
+    }
+}
+
+/// The score as its reader may see it.
+fn shown(score: f64, reader: Role) -> f64 {
+    match reader {
+        Role::Organiser => score,
+        Role::Reader => Decimals::default().round(score),
+    }
+}
+
+/// The result of originality: for an organiser with the offending submissions.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+enum OriginalityView {
+    Whole(OriginalityResult),
+    Summary { original: bool, similar_count: u32, compared: usize },
+}
+
+impl OriginalityView {
+    fn new(result: OriginalityResult, reader: Role) -> Self {
+        match reader {
+            Role::Organiser => Self::Whole(result),
+            Role::Reader => {
+                let OriginalityResult { original, similar_count, compared, .. } = result;
+                Self::Summary { original, similar_count, compared }
+            }
+        }
+    }
+}
+
+/// The result of concordance: for an organiser with the statistics of the regions.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+enum ConcordanceView {
+    Whole(Concordance),
+    Summary { concordant: bool, score: f64 },
+}
+
+impl ConcordanceView {
+    fn new(result: Concordance, reader: Role) -> Self {
+        match reader {
+            Role::Organiser => Self::Whole(result),
+            Role::Reader => Self::Summary { concordant: result.concordant, score: shown(result.score, reader) },
         }
     }
 }
@@ -153,9 +217,26 @@ struct MetricView {
     score: f64,
 }
 
-impl From<MetricResult> for MetricView {
-    fn from(MetricResult { name, score, .. }: MetricResult) -> Self {
-        Self { name, score }
+impl MetricView {
+    fn new(result: &MetricResult, reader: Role) -> Self {
+        Self { name: result.name, score: shown(result.score, reader) }
+    }
+}
+
+/// Why a result is missing.
+#[derive(Clone, Debug, Serialize)]
+struct FailureView {
+    code: FailureCode,
+    /// The message of a fault of the platform is for operators and organisers: it can name what is in the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl FailureView {
+    fn new(reason: FailureReason, reader: Role) -> Self {
+        let FailureReason { code, message } = reason;
+        let is_shown = reader == Role::Organiser || code.fault() == Fault::Participant;
+        Self { code, message: Some(message).filter(|_| is_shown) }
     }
 }
 
@@ -189,23 +270,29 @@ struct Row {
 
 impl Leaderboard {
     #[must_use]
-    pub fn new(challenge_id: ChallengeId, page: &Page, records: Vec<Record>, next: Option<&Cursor>) -> Self {
-        let submissions = records.into_iter().map(Row::from).collect();
+    pub fn new(
+        challenge_id: ChallengeId,
+        page: &Page,
+        records: Vec<Record>,
+        next: Option<&Cursor>,
+        reader: Role,
+    ) -> Self {
+        let submissions = records.into_iter().map(|record| Row::new(record, reader)).collect();
         Self { challenge_id, by: page.by, metric: page.metric, submissions, next: next.map(Cursor::token) }
     }
 }
 
-impl From<Record> for Row {
-    fn from(record: Record) -> Self {
+impl Row {
+    fn new(record: Record, reader: Role) -> Self {
         let ranked = record.is_ranked();
         let (submission, scores) = (record.submission, record.scores);
         Self {
             submission_id: submission.submission_id,
             user_id: submission.user_id,
             created: submission.created,
-            metric: scores.metric.map(MetricView::from),
+            metric: scores.metric.map(|result| MetricView::new(&result, reader)),
             concordant: scores.concordance.as_ref().map(|concordance| concordance.concordant),
-            concordance: scores.concordance.map(|concordance| concordance.score),
+            concordance: scores.concordance.map(|concordance| shown(concordance.score, reader)),
             original: scores.originality.map(|originality| originality.original),
             ranked,
         }
@@ -229,16 +316,15 @@ mod tests {
     #[test]
     fn the_cursor_of_a_page_asks_for_the_next_one() {
         assert_eq!(query(&[]).unwrap(), Page { by: SortBy::Metric, metric: None, limit: 50, after: None });
-        let (id, metric) = (ID.parse().unwrap(), Some(Metric::Auc));
-        let cursor = Cursor { id, at: "-0.25".to_owned(), metric };
+        let cursor = Cursor { id: ID.parse().unwrap(), place: Place::Metric(Metric::Auc) };
         let page = query(&[("limit", "2"), ("next", &cursor.token())]).unwrap();
-        assert_eq!(page, Page { by: SortBy::Metric, metric, limit: 2, after: Some(cursor) });
+        assert_eq!(page, Page { by: SortBy::Metric, metric: Some(Metric::Auc), limit: 2, after: Some(cursor) });
     }
 
     #[test]
     fn an_invalid_parameter_is_named() {
-        let cursor = |at: &str, metric| Cursor { id: ID.parse().unwrap(), at: at.to_owned(), metric }.token();
-        let (bad, other_index) = (cursor("NaN", Some(Metric::Auc)), cursor("0.5", None));
+        let other_index = Cursor { id: ID.parse().unwrap(), place: Place::Created("2026".to_owned()) }.token();
+        let bad = BASE64_URL_SAFE_NO_PAD.encode(json!({"id": ID, "place": {"metric": "luck"}}).to_string());
         for (name, value) in [
             ("by", "luck"),
             ("metric", "luck"),
@@ -271,19 +357,48 @@ mod tests {
         let AttributeValue::M(item) = to_attribute(attributes) else { panic!("not an object") };
         let record = Record::from_item(item).unwrap();
         assert_eq!(
-            json!(RecordView::from(record.clone())),
+            json!(RecordView::new(record.clone(), Role::Organiser)),
             json!({"submission_id": ID, "user_id": "u", "challenge_id": "r", "created": "2026-01-01T00:00:00Z",
                 "predictions": {"rows": 3}, "originality": null, "metric": {"name": "logloss", "score": 1.0},
                 "concordance": {"concordant": true, "score": 0.0, "regions": []},
                 "failures": {"originality": {"code": "ScoringFault", "message": "m"}}})
         );
         let page = Page { by: SortBy::Metric, metric: Some(Metric::LogLoss), limit: 1, after: None };
-        let board: Value = json!(Leaderboard::new("r".parse().unwrap(), &page, vec![record], None));
+        let board: Value = json!(Leaderboard::new("r".parse().unwrap(), &page, vec![record], None, Role::Organiser));
         assert_eq!(
             board,
             json!({"challenge_id": "r", "by": "metric", "metric": "logloss", "next": null, "submissions": [
                 {"submission_id": ID, "user_id": "u", "created": "2026-01-01T00:00:00Z", "original": null, "ranked": false,
                  "metric": {"name": "logloss", "score": 1.0}, "concordant": true, "concordance": 0.0}]})
         );
+    }
+
+    #[test]
+    fn a_reader_sees_rounded_scores_and_no_other_submission() {
+        let attributes = json!({
+            "submissionId": ID, "userId": "u", "challengeId": "r", "created": "2026-01-01T00:00:00Z",
+            "concordance": {"concordant": true, "score": 0.051_234_5, "regions": [{"region": 0, "statistic": 0.051_234_5,
+                "validation_test": 0.051_234_5, "validation_live": null, "live_test": null}]},
+            "originality": {"original": false, "similar_count": 0, "compared": 7, "offender_count": 1, "offenders":
+                [{"submission": "another", "statistic": 0.001_234_5, "closeness": "equal", "correlation": null}]},
+            "metricFailure": {"code": "ScoringFault", "message": "s3://scoring/truth.csv was not found."},
+            "predictionsFailure": {"code": "PredictionsInvalid", "message": "Line 3 has no fields."},
+        });
+        let AttributeValue::M(item) = to_attribute(attributes) else { panic!("not an object") };
+        let record = Record::from_item(item).unwrap();
+        let view = json!(RecordView::new(record.clone(), Role::Reader));
+        assert_eq!(view["concordance"], json!({"concordant": true, "score": 0.0512}));
+        assert_eq!(view["originality"], json!({"original": false, "similar_count": 0, "compared": 7}));
+        let failures = json!({"metric": {"code": "ScoringFault"},
+            "predictions": {"code": "PredictionsInvalid", "message": "Line 3 has no fields."}});
+        assert_eq!(view["failures"], failures);
+        let organisers = json!(RecordView::new(record.clone(), Role::Organiser));
+        assert_eq!(organisers["originality"]["offenders"][0]["submission"], "another");
+        assert_eq!(organisers["concordance"]["regions"][0]["statistic"], 0.051_234_5);
+
+        let page = Page { by: SortBy::Created, metric: None, limit: 1, after: None };
+        let board = |reader| json!(Leaderboard::new("r".parse().unwrap(), &page, vec![record.clone()], None, reader));
+        assert_eq!(board(Role::Reader)["submissions"][0]["concordance"], 0.0512);
+        assert_eq!(board(Role::Organiser)["submissions"][0]["concordance"], 0.051_234_5);
     }
 }

@@ -17,26 +17,35 @@ const CHUNK: usize = 64 << 10;
 /// The compression ratio is not limited up to this many unpacked bytes.
 const RATIO_FLOOR: u64 = 1 << 20;
 
+/// What the entries unpack to.
+pub(crate) struct Unpacked {
+    /// The size of all entries.
+    pub(crate) bytes: u64,
+    /// The data of the entry to keep.
+    pub(crate) kept: Vec<u8>,
+}
+
 /// Checks that the entries fill the file up to `end` without gaps and overlaps, and that each unpacks to the announced
-/// size within the limits. Returns the unpacked size of all entries. Sorts the entries by their position in the file.
+/// size within the limits. The entries have to be sorted by their position in the file. The data of the entry at the offset
+/// `kept` is returned, all other data is discarded.
 pub(crate) fn check<R: Read + Seek>(
     archive: &mut BufReader<R>,
-    entries: &mut [Entry],
+    entries: &[Entry],
     end: u64,
     archive_bytes: u64,
     limits: &Limits,
-) -> Result<u64, Problem> {
-    entries.sort_by_key(|entry| entry.offset);
+    kept: Option<u64>,
+) -> Result<Unpacked, Problem> {
     if entries.first().map_or(end, |first| first.offset) != 0 {
         return Err(Problem::StrayData { place: "before its first entry" });
     }
     archive.seek(SeekFrom::Start(0))?;
-    let mut unpacker = Unpacker::new(archive_bytes, limits);
+    let mut unpacker = Unpacker::new(archive_bytes, limits, kept);
     for (at, entry) in entries.iter().enumerate() {
         let next = entries.get(at + 1).map_or(end, |next| next.offset);
         check_entry(archive, entry, next, &mut unpacker)?;
     }
-    Ok(unpacker.total)
+    Ok(Unpacked { bytes: unpacker.total, kept: unpacker.kept })
 }
 
 /// Checks the entry whose local header is next in the file, up to the start of the following entry.
@@ -114,9 +123,11 @@ fn check_rest(archive: &mut impl BufRead, entry: &Entry, rest: u64, sizes_follow
     if is_of_entry { Ok(()) } else { Err(STRAY) }
 }
 
-/// Unpacks entries within the limits and discards the data.
+/// Unpacks entries within the limits and discards the data, except that of one entry.
 struct Unpacker<'a> {
     limits: &'a Limits,
+    keeps: Option<u64>,
+    kept: Vec<u8>,
     archive_bytes: u64,
     total: u64,
     inflate: Decompress,
@@ -124,14 +135,16 @@ struct Unpacker<'a> {
 }
 
 impl<'a> Unpacker<'a> {
-    fn new(archive_bytes: u64, limits: &'a Limits) -> Self {
-        Self { limits, archive_bytes, total: 0, inflate: Decompress::new(false), chunk: vec![0; CHUNK] }
+    fn new(archive_bytes: u64, limits: &'a Limits, keeps: Option<u64>) -> Self {
+        let (inflate, chunk) = (Decompress::new(false), vec![0; CHUNK]);
+        Self { limits, keeps, kept: Vec::new(), archive_bytes, total: 0, inflate, chunk }
     }
 
     /// Reads exactly the entry's data and counts the bytes that it really unpacks to.
     fn unpack(&mut self, archive: &mut impl BufRead, entry: &Entry) -> Result<(), Problem> {
         let damaged = |what| Problem::Damaged { name: entry.quoted(), what };
         let mut checksum = Hasher::new();
+        let is_kept = self.keeps == Some(entry.offset);
         let (mut left, mut unpacked, mut ended) = (entry.compressed, 0, entry.method == STORED);
         self.inflate.reset(false);
         loop {
@@ -141,6 +154,9 @@ impl<'a> Unpacker<'a> {
             if entry.method == STORED {
                 (used, produced) = (input.len(), input.len());
                 checksum.update(input);
+                if is_kept {
+                    self.kept.extend_from_slice(input);
+                }
             } else {
                 let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
                 let status = self.inflate.decompress(input, &mut self.chunk, FlushDecompress::None);
@@ -152,6 +168,9 @@ impl<'a> Unpacker<'a> {
                 used = buffered(self.inflate.total_in() - before_in);
                 produced = buffered(self.inflate.total_out() - before_out);
                 checksum.update(&self.chunk[..produced]);
+                if is_kept {
+                    self.kept.extend_from_slice(&self.chunk[..produced]);
+                }
             }
             archive.consume(used);
             left -= used as u64;

@@ -8,6 +8,8 @@ use crate::problem::{Problem, Similar};
 
 /// Limit for the similar file names in a message.
 const MAX_SIMILAR: usize = 3;
+/// Limit for a Dockerfile, which is kept in memory.
+const MAX_DOCKERFILE_BYTES: u64 = 1 << 20;
 
 /// The folder that holds the Dockerfile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -18,17 +20,30 @@ pub enum BuildContext {
     Code,
 }
 
+/// The single usable Dockerfile.
+pub(crate) struct Found {
+    pub(crate) context: BuildContext,
+    /// Where its local header starts.
+    pub(crate) offset: u64,
+}
+
 /// Finds the single usable Dockerfile, at the root or in `code/`.
-pub(crate) fn find(entries: &[Entry]) -> Result<BuildContext, Problem> {
+pub(crate) fn find(entries: &[Entry]) -> Result<Found, Problem> {
     let at =
         |path: &[&str]| entries.iter().find(|entry| !entry.is_folder() && entry.components().eq(path.iter().copied()));
     let (root, code) = (at(&["Dockerfile"]), at(&["code", "Dockerfile"]));
-    let usable = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.unpacked > 0);
-    match (usable(root), usable(code)) {
-        (true, true) => Err(Problem::TwoDockerfiles),
-        (true, false) => Ok(BuildContext::Root),
-        (false, true) => Ok(BuildContext::Code),
-        (false, false) => Err(match root.or(code) {
+    let usable = |entry: &&Entry| entry.unpacked > 0;
+    let found = |context, dockerfile: &Entry| {
+        if dockerfile.unpacked > MAX_DOCKERFILE_BYTES {
+            return Err(Problem::DockerfileTooLarge { name: dockerfile.quoted(), limit: MAX_DOCKERFILE_BYTES });
+        }
+        Ok(Found { context, offset: dockerfile.offset })
+    };
+    match (root.filter(usable), code.filter(usable)) {
+        (Some(_), Some(_)) => Err(Problem::TwoDockerfiles),
+        (Some(root), None) => found(BuildContext::Root, root),
+        (None, Some(code)) => found(BuildContext::Code, code),
+        (None, None) => Err(match root.or(code) {
             Some(empty) => Problem::EmptyDockerfile { name: empty.quoted() },
             None => Problem::NoDockerfile { similar: similar(entries) },
         }),

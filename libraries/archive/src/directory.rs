@@ -5,8 +5,9 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use crate::Limits;
 use crate::entry::Entry;
 use crate::name::MAX_NAME_BYTES;
-use crate::problem::{Problem, Quoted};
+use crate::problem::Problem;
 use crate::records::{CentralHeader, EndOfDirectory, Zip64EndOfDirectory, Zip64Locator};
+use domain::Quoted;
 
 const SPLIT: Problem = Problem::BrokenDirectory { what: "it is part of a split archive" };
 

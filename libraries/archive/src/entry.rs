@@ -2,8 +2,9 @@
 
 use crate::extra;
 use crate::name;
-use crate::problem::{Problem, Quoted};
+use crate::problem::Problem;
 use crate::records::CentralHeader;
+use domain::Quoted;
 
 /// Encrypted, strongly encrypted, or with masked headers.
 pub(crate) const ENCRYPTED: u16 = 1 << 0 | 1 << 6 | 1 << 13;

@@ -1,6 +1,7 @@
 //! The two extra fields that change an entry: large sizes (zip64) and a second name.
 
-use crate::problem::{Problem, Quoted};
+use crate::problem::Problem;
+use domain::Quoted;
 
 const ZIP64: u16 = 0x0001;
 const UNICODE_PATH: u16 = 0x7075;

@@ -4,7 +4,8 @@
 //! - holds only files and folders with safe names, one usable Dockerfile, and no bytes outside its entries;
 //! - unpacks to exactly what it announces, within the limits, and looks the same to a second, lenient reader.
 //!
-//! It may not write anything, and its memory does not grow with the size of the archive. The format is specified in
+//! It may not write anything, and its memory does not grow with the size of the archive: of its files, only the Dockerfile is
+//! kept, up to one mebibyte. The format is specified in
 //! <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>.
 
 mod agreement;
@@ -19,8 +20,9 @@ mod records;
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
+use contents::Unpacked;
 pub use context::BuildContext;
-pub use problem::{Problem, Quoted, Similar};
+pub use problem::{Problem, Similar};
 
 /// Bytes read from the file at once.
 const READ_AHEAD: usize = 256 << 10;
@@ -45,10 +47,12 @@ impl Default for Limits {
 }
 
 /// The contents of a verified archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
     /// The folder that holds the Dockerfile.
     pub context: BuildContext,
+    /// The text of the Dockerfile, whose checksum is right.
+    pub dockerfile: Vec<u8>,
     /// Number of files and folders.
     pub entries: usize,
     /// Unpacked bytes of all entries.
@@ -62,7 +66,12 @@ pub fn verify(archive: impl Read + Seek, limits: &Limits) -> Result<Contents, Pr
     let directory = directory::locate(&mut archive, bytes)?;
     let mut entries = directory::read(&mut archive, &directory, limits)?;
     entry::check_together(&mut entries, limits.entries)?;
-    let unpacked_bytes = contents::check(&mut archive, &mut entries, directory.start, bytes, limits)?;
+    entries.sort_by_key(|entry| entry.offset);
+    // Reported last: a Dockerfile is looked for in an archive that is sound.
+    let found = context::find(&entries);
+    let kept = found.as_ref().ok().map(|found| found.offset);
+    let Unpacked { bytes: unpacked_bytes, kept: dockerfile } =
+        contents::check(&mut archive, &entries, directory.start, bytes, limits, kept)?;
     agreement::check(&mut archive, &entries)?;
-    Ok(Contents { context: context::find(&entries)?, entries: entries.len(), unpacked_bytes })
+    Ok(Contents { context: found?.context, dockerfile, entries: entries.len(), unpacked_bytes })
 }

@@ -2,41 +2,7 @@
 
 use std::io;
 
-use domain::{Coded, FailureCode};
-
-/// Characters of a name that a message shows.
-const MAX_NAME_CHARS: usize = 80;
-
-/// A name from an archive, safe to show: printable ASCII without quotes and markup, other characters escaped, up to 80
-/// characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quoted(String);
-
-impl Quoted {
-    #[must_use]
-    pub fn new(name: &[u8]) -> Self {
-        let mut quoted = String::from("\"");
-        let mut chars = String::from_utf8_lossy(name).into_owned();
-        chars.truncate(chars.char_indices().nth(MAX_NAME_CHARS + 1).map_or(chars.len(), |(at, _)| at));
-        for char in chars.chars() {
-            let harmless = (char.is_ascii_graphic() || char == ' ') && !"\"'`\\<>&".contains(char);
-            let escaped = if harmless { char.to_string() } else { char.escape_unicode().to_string() };
-            if quoted.len() + escaped.len() > MAX_NAME_CHARS {
-                quoted.push_str("...");
-                break;
-            }
-            quoted.push_str(&escaped);
-        }
-        quoted.push('"');
-        Self(quoted)
-    }
-}
-
-impl std::fmt::Display for Quoted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use domain::{Coded, FailureCode, Quoted};
 
 /// A file that could have been meant as the Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +104,10 @@ pub enum Problem {
          Remove or rename one of them, then submit again."
     )]
     TwoDockerfiles,
+    #[error(
+        "{name} in the zip archive is larger than {limit} bytes. Move data and scripts to files of their own, then submit again."
+    )]
+    DockerfileTooLarge { name: Quoted, limit: u64 },
     /// Not the fault of the archive.
     #[error(
         "The downloaded archive could not be read back from disk. The step is retried. If all retries fail, redrive the execution."
@@ -169,6 +139,7 @@ impl Coded for Problem {
             Self::NoDockerfile { .. } | Self::EmptyDockerfile { .. } | Self::TwoDockerfiles => {
                 FailureCode::DockerfileMissing
             }
+            Self::DockerfileTooLarge { .. } => FailureCode::BuildFailed,
             Self::Read { .. } => FailureCode::Internal,
         }
     }
@@ -189,7 +160,7 @@ fn suggestion(similar: &[Similar]) -> String {
     if similar.is_empty() {
         return ". Add a file with exactly this name, then submit again.".to_owned();
     }
-    let names: Vec<&str> = similar.iter().map(|file| file.name.0.as_str()).collect();
+    let names: Vec<String> = similar.iter().map(|file| file.name.to_string()).collect();
     let mut text = format!(", but it has {}.", names.join(", "));
     if similar.iter().any(|file| !file.is_file) {
         text.push_str(" It has to be a file, not a folder.");
@@ -206,17 +177,6 @@ fn suggestion(similar: &[Similar]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hostile_names_are_harmless_and_short() {
-        assert_eq!(Quoted::new(b"code/a b.py").to_string(), r#""code/a b.py""#);
-        assert_eq!(Quoted::new(b"\x1b[2J<b>").to_string(), r#""\u{1b}[2J\u{3c}b\u{3e}""#);
-        assert_eq!(Quoted::new("\u{202e}\n".as_bytes()).to_string(), r#""\u{202e}\u{a}""#);
-        for name in [&b"x".repeat(70_000), &b"\xff".repeat(70_000)] {
-            let quoted = Quoted::new(name).to_string();
-            assert!(quoted.ends_with("...\"") && quoted.chars().count() <= MAX_NAME_CHARS + 4, "{quoted}");
-        }
-    }
 
     fn similar(name: &str, has_the_name: bool, is_in_place: bool) -> Similar {
         Similar { name: Quoted::new(name.as_bytes()), is_file: !name.ends_with('/'), has_the_name, is_in_place }
@@ -251,6 +211,7 @@ mod tests {
             Problem::NoDockerfile { similar: vec![similar("my-solution/Dockerfile.txt", false, false)] },
             Problem::EmptyDockerfile { name: Quoted::new(b"Dockerfile") },
             Problem::TwoDockerfiles,
+            Problem::DockerfileTooLarge { name: Quoted::new(b"Dockerfile"), limit: 1_048_576 },
             Problem::Read { source: io::ErrorKind::StorageFull.into() },
         ];
         let texts: Vec<String> = problems.iter().map(|problem| format!("{}: {problem}", problem.code())).collect();

@@ -6,7 +6,7 @@ use std::io::Cursor;
 
 use archive::{BuildContext, Contents, Limits, Problem, verify};
 use domain::Coded as _;
-use domain::FailureCode::{self, ArchiveInvalid, ArchiveTooLarge, ArchiveUnsafe, DockerfileMissing};
+use domain::FailureCode::{self, ArchiveInvalid, ArchiveTooLarge, ArchiveUnsafe, BuildFailed, DockerfileMissing};
 
 use testing::zips::{Entry, SYMLINK, Zip, dockerfile, field, zip64};
 
@@ -52,7 +52,8 @@ fn ordinary_archives_are_accepted() {
         Entry::new("code/naïve.txt", "x").streamed(),
         Entry::new("__MACOSX/._Dockerfile", "x"),
     ]);
-    let expected = Contents { context: BuildContext::Code, entries: 7, unpacked_bytes: 8015 };
+    let dockerfile = b"FROM scratch\n".to_vec();
+    let expected = Contents { context: BuildContext::Code, dockerfile, entries: 7, unpacked_bytes: 8015 };
     assert_eq!(contents.unwrap(), expected);
 }
 
@@ -369,4 +370,39 @@ fn exactly_one_usable_dockerfile_is_required() {
     let similar = ["dockerfile", "Code/Dockerfile", "my-solution/Dockerfile", "Dockerfile.txt"];
     let problem = check_entries(similar.map(|name| Entry::new(name, "x"))).unwrap_err().to_string();
     assert_eq!(similar.iter().filter(|name| problem.contains(&format!("\"{name}\""))).count(), 3, "{problem}");
+}
+
+#[test]
+fn the_text_of_the_dockerfile_is_handed_out_up_to_one_mebibyte() {
+    let other = || Entry::new("other/Dockerfile", "FROM other\n");
+    assert_eq!(
+        check_entries([other(), Entry::new("Dockerfile", ""), Entry::new("code/Dockerfile", "FROM x\n")])
+            .unwrap()
+            .dockerfile,
+        b"FROM x\n"
+    );
+
+    // Many chunks of the unpacker, hard to compress.
+    let text = |bytes: usize| {
+        let mut state = 1_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_le_bytes()[3]
+        };
+        (0..bytes).map(|_| next()).collect::<Vec<u8>>()
+    };
+    let largest = text(1 << 20);
+    for entry in [Entry::new("Dockerfile", largest.clone()), Entry::new("Dockerfile", largest.clone()).deflated()] {
+        assert!(check_entries([other(), entry, Entry::new("x", "y")]).unwrap().dockerfile == largest);
+    }
+    let too_large = text((1 << 20) + 1);
+    for entry in [Entry::new("Dockerfile", too_large.clone()), Entry::new("Dockerfile", too_large.clone()).deflated()] {
+        assert_refused(
+            check_entries([entry]),
+            BuildFailed,
+            "\"Dockerfile\" in the zip archive is larger than 1048576 bytes",
+        );
+    }
+    // The problems of the whole archive come first.
+    assert_refused(check_entries([Entry::new("Dockerfile", too_large), Entry::new("../x", "")]), ArchiveUnsafe, "../x");
 }

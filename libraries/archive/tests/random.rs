@@ -14,6 +14,8 @@ use testing::zips::{Entry, Zip, dockerfile};
 
 const LIMITS: Limits = Limits { entries: 100, entry_bytes: 1 << 20, unpacked_bytes: 4 << 20, ratio: 2000 };
 
+const DOCKERFILE: &[u8] = b"FROM scratch\n";
+
 /// An archive written by an independent implementation.
 fn written(files: &[(String, Vec<u8>, bool)], to_a_pipe: bool) -> Vec<u8> {
     fn fill<W: Write + std::io::Seek>(mut zip: ZipWriter<W>, files: &[(String, Vec<u8>, bool)]) -> W {
@@ -36,7 +38,7 @@ prop_compose! {
     fn files()(more in btree_map("f[a-z]{1,3}(/f[a-z]{1,3})?-x", (vec(any::<u8>(), 0..300), any::<bool>()), 0..8))
         -> Vec<(String, Vec<u8>, bool)> {
         let more = more.into_iter().map(|(name, (data, deflate))| (name, data, deflate));
-        more.chain([("Dockerfile".to_owned(), b"FROM scratch\n".to_vec(), true)]).collect()
+        more.chain([("Dockerfile".to_owned(), DOCKERFILE.to_vec(), true)]).collect()
     }
 }
 
@@ -51,6 +53,7 @@ proptest! {
         let archive = written(&files, to_a_pipe);
         let contents = verify(Cursor::new(&archive), &LIMITS).map_err(|problem| TestCaseError::fail(problem.to_string()))?;
         prop_assert_eq!(contents.entries, files.len());
+        prop_assert_eq!(contents.dockerfile, DOCKERFILE);
         prop_assert_eq!(contents.unpacked_bytes, files.iter().map(|(_, data, _)| data.len() as u64).sum::<u64>());
     }
 

@@ -9,16 +9,24 @@
 
 mod challenge;
 pub mod console;
+mod decimals;
 pub mod execution;
 pub mod failure;
 pub mod id;
 pub mod outcome;
+mod quoted;
+mod reporting;
+mod role;
 mod scores;
 mod step_error;
 pub mod tags;
 
 pub use challenge::{ChallengeId, InvalidChallengeId};
+pub use decimals::{Decimals, InvalidDecimals};
 pub use failure::{Coded, FailureCode, Fault};
 pub use id::{AwsSafeId, SubmissionId};
+pub use quoted::Quoted;
+pub use reporting::{Logs, Reporting};
+pub use role::Role;
 pub use scores::{MetricResult, OriginalityResult, Scores};
 pub use step_error::StepError;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FailureCode, Fault, Scores, SubmissionId};
+use crate::{FailureCode, Fault, Reporting, Scores, SubmissionId};
 
 /// How processing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +143,9 @@ pub struct Outcome {
     /// Seconds that each step took, by its name, including the waits between attempts.
     #[serde(default)]
     pub seconds: BTreeMap<String, f64>,
+    /// What the challenge decides about who reads what.
+    #[serde(default, skip_serializing_if = "Reporting::is_default")]
+    pub reporting: Reporting,
     /// ARN of the execution.
     pub execution: String,
     /// When the execution started, RFC 3339.

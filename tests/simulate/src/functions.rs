@@ -132,6 +132,8 @@ impl Functions {
         self.use_submission_api("GET /submissions").map_err(|error| failure(&FetchError::from(error)))?;
         let verified = archive::verify(std::io::Cursor::new(zip(submission.fault)), &self.limits);
         let contents = verified.map_err(|problem| failure(&FetchError::from(problem)))?;
+        let base_images = dockerfile::base_images(&contents.dockerfile, None);
+        let base_images = base_images.map_err(|problem| failure(&FetchError::from(problem)))?;
         let safe_id = submission.id.aws_safe();
         let fetched = Fetched {
             submission_id: submission.id.clone(),
@@ -150,6 +152,7 @@ impl Functions {
                 key: format!("submissions/{safe_id}/buildspec.yml"),
             },
             build_context: contents.context,
+            base_images,
             repository: fetch::repository::Repository {
                 name: safe_id.as_str().to_owned(),
                 uri: format!("123456789012.dkr.ecr.us-east-1.amazonaws.com/{safe_id}"),
@@ -207,7 +210,11 @@ impl Functions {
                 let read = ChallengeSettings::read(settings, &self.allowed)
                     .map_err(|source| ScoreError::Settings { parameter: configure.challenge.to_string(), source });
                 let challenge = read.map_err(|error| failure(&error))?;
-                Settings(Configured { is_scored: challenge.scoring.is_some(), training: challenge.training })
+                Settings(Configured {
+                    is_scored: challenge.scoring.is_some(),
+                    training: challenge.training,
+                    reporting: challenge.reporting,
+                })
             }
             score::Request::Extract(extract) => {
                 let submission = submissions.get(submissions.find(&extract.submission_id));

@@ -110,7 +110,8 @@ async fn a_sweep_reports_each_unreported_execution_once() {
         let deps = deps(&server, &V5);
         let found = SweepAnswer { checked: 1, unreported: 1, reported: 1, ..NOTHING };
         assert_eq!(sweep(&deps).await, found, "{status}");
-        assert_eq!(state.lock().unwrap().reviews[0]["metadata"]["private"]["execution"], "arn:e");
+        let outcome: Value = serde_json::from_slice(state.lock().unwrap().outcome.as_ref().unwrap()).unwrap();
+        assert_eq!((&outcome["execution"], &outcome["review"]), (&json!("arn:e"), &json!("r1")));
         let reviews = state.lock().unwrap().reviews.clone();
         assert_eq!(sweep(&deps).await, NOTHING);
         // Without its position, a sweep begins anew, and changes nothing.

@@ -426,9 +426,13 @@ async fn the_settings_of_a_challenge_are_checked_and_passed_on() {
         let event = json!({"action": "configure", "challengeId": "r1", "settings": settings});
         handle(serde_json::from_value::<Request>(event).unwrap(), &deps).await
     };
-    assert_eq!(json!(configure(Value::Null).await.unwrap()), json!({"training": {}, "isScored": false}));
-    let settings = r#"{"training": {"instance_type": "ml.c5.xlarge"}, "scoring": {}}"#;
-    let expected = json!({"training": {"instanceType": "ml.c5.xlarge"}, "isScored": true});
+    assert_eq!(
+        json!(configure(Value::Null).await.unwrap()),
+        json!({"training": {}, "isScored": false, "reporting": {"decimals": 4}})
+    );
+    let settings = r#"{"training": {"instance_type": "ml.c5.xlarge"}, "scoring": {}, "reporting": {"logs": "tail"}}"#;
+    let expected = json!({"training": {"instanceType": "ml.c5.xlarge"}, "isScored": true,
+        "reporting": {"logs": "tail", "decimals": 4}});
     assert_eq!(json!(configure(json!(settings)).await.unwrap()), expected);
     let error = configure(json!(r#"{"training": {"instance_type": "ml.p4d.24xlarge"}}"#)).await.unwrap_err();
     assert_eq!(error.code(), FailureCode::ScoringFault);

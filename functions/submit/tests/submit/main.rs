@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use runtime::settings::Variables;
 use serde_json::{Value, json};
 use submit::http::{Request, Response};
@@ -13,6 +15,7 @@ const SAFE_ID: &str = "x5f39564f4c6e7a3258595a76384a";
 const KEYS: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mm/api-keys";
 const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:mm-scoring";
 const KEY: &str = "a key of some length";
+const READER: &str = "the key of a reader";
 
 /// Answers in the order in which they are given: a status and a body.
 fn replay(answers: &[(u16, Value)]) -> StaticReplayClient {
@@ -32,7 +35,10 @@ fn names(http: &StaticReplayClient) -> Vec<String> {
 }
 
 fn secret() -> (u16, Value) {
-    (200, json!({"SecretString": json!({"current": KEY, "next": "another key"}).to_string()}))
+    (
+        200,
+        json!({"SecretString": json!({"organiser": KEY, "organiser-next": "another key", "reader": READER}).to_string()}),
+    )
 }
 
 fn found() -> (u16, Value) {
@@ -240,7 +246,8 @@ async fn a_leaderboard_ranks_by_the_metric_of_the_newest_submission_that_has_one
     let newest = (200, json!({"Items": [found().1["Item"], with_metric("logloss"), with_metric("auc")]}));
     let key = json!({"submissionId": {"S": ID}, "ranking": {"S": "r1/logloss"}, "standing": {"N": "-0.5"}});
     let page = (200, json!({"Items": [with_metric("logloss")], "LastEvaluatedKey": key}));
-    let http = replay(&[secret(), newest, page.clone(), page]);
+    let record = (200, json!({"Item": with_metric("logloss")}));
+    let http = replay(&[secret(), newest, page.clone(), record, page]);
     let deps = deps(&http, &[]);
     let mut next = request("GET", "/challenges/r1/leaderboard", Some(KEY), "");
     let (status, board) = answer(&handle(next.clone(), &deps).await);
@@ -249,7 +256,10 @@ async fn a_leaderboard_ranks_by_the_metric_of_the_newest_submission_that_has_one
         (200, &json!(ID), &json!("logloss"))
     );
     // The next page stays with the metric of the first one.
-    next.query_string_parameters.insert("next".to_owned(), board["next"].as_str().unwrap().to_owned());
+    let token = board["next"].as_str().unwrap().to_owned();
+    let cursor = BASE64_URL_SAFE_NO_PAD.decode(&token).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&cursor).unwrap(), json!({"id": ID, "place": {"metric": "logloss"}}));
+    next.query_string_parameters.insert("next".to_owned(), token);
     assert_eq!(handle(next, &deps).await.status_code, 200);
     let newest = json!({
         "TableName": "submissions", "IndexName": "challenge-created", "ScanIndexForward": false, "Limit": 100,
@@ -264,7 +274,44 @@ async fn a_leaderboard_ranks_by_the_metric_of_the_newest_submission_that_has_one
     let mut second = first.clone();
     second["ExclusiveStartKey"] = key;
     let query = |input| ("Query".to_owned(), input);
-    assert_eq!(calls(&http)[1..], [query(newest), query(first), query(second)]);
+    let look_up = ("GetItem".to_owned(), get_item());
+    assert_eq!(calls(&http)[1..], [query(newest), query(first), look_up, query(second)]);
+}
+
+#[tokio::test]
+async fn the_cursor_of_another_challenge_or_metric_is_malformed() {
+    let mut elsewhere = with_metric("logloss");
+    elsewhere["challengeId"] = json!({"S": "r2"});
+    for item in [Some(elsewhere), Some(with_metric("auc")), Some(found().1["Item"].clone()), None] {
+        let http = replay(&[(200, item.map_or(json!({}), |item| json!({"Item": item})))]);
+        let mut next = request("GET", "/challenges/r1/leaderboard", None, "");
+        let cursor = json!({"id": ID, "place": {"metric": "logloss"}}).to_string();
+        next.query_string_parameters.insert("next".to_owned(), BASE64_URL_SAFE_NO_PAD.encode(cursor));
+        let (status, body) = answer(&handle(next, &deps(&http, &[("PUBLIC_READS", "true")])).await);
+        assert_eq!((status, &body["field"], names(&http)), (400, &json!("next"), vec!["GetItem".to_owned()]), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_decides_what_its_holder_sees_and_does_also_where_reads_are_public() {
+    let mut record = found();
+    record.1["Item"]["concordance"]["M"]["score"] = json!({"N": "0.0512345"});
+    let get = |key| request("GET", &format!("/submissions/{ID}"), key, "");
+    for public in ["true", "false"] {
+        let http = replay(&[secret(), record.clone(), record.clone()]);
+        let deps = deps(&http, &[("PUBLIC_READS", public)]);
+        let (status, body) = answer(&handle(get(Some(KEY)), &deps).await);
+        assert_eq!(
+            (status, &body["concordance"]),
+            (200, &json!({"concordant": true, "score": 0.051_234_5, "regions": []}))
+        );
+        let (status, body) = answer(&handle(get(Some(READER)), &deps).await);
+        assert_eq!((status, &body["concordance"]), (200, &json!({"concordant": true, "score": 0.0512})));
+        assert_eq!(handle(get(Some("wrong")), &deps).await.status_code, 401);
+        let (status, body) = answer(&handle(post(&json!({"submission_id": ID, "api_key": READER})), &deps).await);
+        assert_eq!((status, &body["error"]), (403, &json!("not_allowed")));
+        assert_eq!(names(&http), ["GetSecretValue", "GetItem", "GetItem"]);
+    }
 }
 
 #[tokio::test]
