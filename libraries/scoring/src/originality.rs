@@ -22,9 +22,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::correlation::pearson;
+use crate::grid::Grids;
 use crate::ks;
 use crate::sorted::{SampleError, Sorted};
-use crate::summary::Summary;
+use crate::summary::{Far, Summary};
 use provenance::Age;
 pub use provenance::Provenance;
 pub use rules::{RuleError, Rules};
@@ -96,14 +97,18 @@ pub enum OriginalityError {
 
 /// What scoring the originality of one submission takes, decided from the summaries.
 ///
-/// It holds the values of the scored submission only.
+/// It holds the values of the scored submission only, which it counts on every grid. So summaries of all grids are compared,
+/// each with the counts on its own grid.
 #[derive(Clone, Debug)]
 pub struct Plan {
     rules: Rules,
     subject: Provenance,
     sorted: Sorted,
     aligned: Option<Vec<f64>>,
-    summary: Summary,
+    grids: Grids,
+    /// The submission's own summary on each grid.
+    summaries: Vec<Summary>,
+    far: Far,
     /// The earlier submissions. The value says what a comparison needs.
     earlier: BTreeMap<Age, Need>,
 }
@@ -123,6 +128,16 @@ enum Need {
 pub struct Comparison {
     age: Age,
     offender: Option<Offender>,
+    renewed: Option<Summary>,
+}
+
+impl Comparison {
+    /// The earlier submission's summary on the newest grid, if it had none on that grid and D was computed. It may tell the
+    /// submission apart from others without its values.
+    #[must_use]
+    pub fn renewed(&self) -> Option<&Summary> {
+        self.renewed.as_ref()
+    }
 }
 
 impl Plan {
@@ -130,7 +145,7 @@ impl Plan {
     ///
     /// # Errors
     /// When the rules are not valid, or the values are not a sample or in the wrong order.
-    pub fn new(rules: Rules, subject: Provenance, values: Values) -> Result<Self, OriginalityError> {
+    pub fn new(rules: Rules, subject: Provenance, values: Values, grids: Grids) -> Result<Self, OriginalityError> {
         rules.check()?;
         let (sorted, aligned) = match values {
             Values::Aligned(aligned) => (sorted(&subject.submission, aligned.clone())?, Some(aligned)),
@@ -139,18 +154,27 @@ impl Plan {
             }
             Values::Sorted(sorted) => (sorted, None),
         };
-        let summary = Summary::of(&sorted);
-        Ok(Self { rules, subject, sorted, aligned, summary, earlier: BTreeMap::new() })
+        let summaries = grids.iter().map(|grid| Summary::of(&sorted, grid)).collect();
+        let far = Far::new(rules.similar_threshold, sorted.count());
+        Ok(Self { rules, subject, sorted, aligned, grids, summaries, far, earlier: BTreeMap::new() })
+    }
+
+    /// Whether D to another submission must be computed, because its summary does not prove that the samples are far apart.
+    #[must_use]
+    pub fn needs_values(&self, summary: &Summary) -> bool {
+        let mine = self.summaries.get(usize::from(summary.grid().version()));
+        !mine.is_some_and(|mine| self.far.is_proven(mine, summary))
     }
 
     /// Adds another submission, with its summary if there is one. The order does not matter.
     ///
-    /// Changes nothing if the submission is not an earlier one, or was added before.
+    /// Changes nothing if the submission is not an earlier one, or was added before. A summary on a grid that the plan does not
+    /// have decides nothing.
     pub fn add(&mut self, other: &Provenance, summary: Option<&Summary>) {
         if !self.subject.follows(other) {
             return;
         }
-        let is_far = summary.is_some_and(|theirs| !self.rules.needs_values(&self.summary, theirs));
+        let is_far = summary.is_some_and(|theirs| !self.needs_values(theirs));
         let need = match (is_far, self.rules.needs_aligned()) {
             (false, _) => Need::Statistic,
             (true, true) => Need::Correlation,
@@ -182,11 +206,11 @@ impl Plan {
         values: Values,
     ) -> Result<Comparison, OriginalityError> {
         let need = self.earlier.get(&other.age()).copied().unwrap_or(Need::Nothing);
-        let offender = match need {
-            Need::Nothing => None,
+        let (offender, renewed) = match need {
+            Need::Nothing => (None, None),
             Need::Correlation | Need::Statistic => self.offender(&other.submission, need, summary, values)?,
         };
-        Ok(Comparison { age: other.age(), offender })
+        Ok(Comparison { age: other.age(), offender, renewed })
     }
 
     fn offender(
@@ -195,32 +219,46 @@ impl Plan {
         need: Need,
         summary: Option<&Summary>,
         values: Values,
-    ) -> Result<Option<Offender>, OriginalityError> {
+    ) -> Result<(Option<Offender>, Option<Summary>), OriginalityError> {
         let correlation = self.correlation(submission, &values)?;
         if need == Need::Correlation && correlation.is_none() {
-            return Ok(None);
+            return Ok((None, None));
         }
         let theirs = match values {
             Values::Sorted(sorted) => sorted,
             Values::Aligned(aligned) => sorted(submission, aligned)?,
         };
-        let near = match need {
+        let (near, renewed) = match need {
             Need::Statistic => {
-                if summary.is_some_and(|summary| Summary::of(&theirs) != *summary) {
-                    return Err(OriginalityError::SummaryMismatch { submission: submission.to_owned() });
-                }
-                ks::statistic_below(&self.sorted, &theirs, self.rules.similar_threshold)
+                let renewed = self.renewed(submission, summary, &theirs)?;
+                (ks::statistic_below(&self.sorted, &theirs, self.rules.similar_threshold), renewed)
             }
-            Need::Correlation | Need::Nothing => None,
+            Need::Correlation | Need::Nothing => (None, None),
         };
         let statistic = match (near, correlation) {
             (Some(statistic), _) => statistic,
             (None, Some(_)) => ks::statistic(&self.sorted, &theirs),
-            (None, None) => return Ok(None),
+            (None, None) => return Ok((None, renewed)),
         };
         let equal = self.rules.equal_threshold;
         let closeness = near.map(|d| if d < equal { Closeness::Equal } else { Closeness::Similar });
-        Ok(Some(Offender { submission: submission.to_owned(), statistic, closeness, correlation }))
+        let offender = Offender { submission: submission.to_owned(), statistic, closeness, correlation };
+        Ok((Some(offender), renewed))
+    }
+
+    /// Checks that values belong to a summary, and summarises them on the newest grid if the summary does not.
+    fn renewed(
+        &self,
+        submission: &str,
+        summary: Option<&Summary>,
+        values: &Sorted,
+    ) -> Result<Option<Summary>, OriginalityError> {
+        let newest = self.grids.newest();
+        let Some(summary) = summary else { return Ok(Some(Summary::of(values, newest))) };
+        if self.grids.get(summary.grid()).is_some_and(|grid| Summary::of(values, grid) != *summary) {
+            return Err(OriginalityError::SummaryMismatch { submission: submission.to_owned() });
+        }
+        Ok((summary.grid() != newest.id()).then(|| Summary::of(values, newest)))
     }
 
     /// Pearson's correlation with the values of an earlier submission, if it counts.
