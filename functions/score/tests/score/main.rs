@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod grids;
+mod races;
 mod world;
 
 use std::fmt::Write as _;
@@ -216,7 +218,7 @@ async fn a_result_that_compared_less_does_not_replace_one_that_compared_more() {
     let late = world.content.lock().unwrap().summaries.remove(A).unwrap();
     let newer = world.content.lock().unwrap().submissions[B].clone();
     world.content.lock().unwrap().submissions.get_mut(B).unwrap().as_object_mut().unwrap().remove("originality");
-    world.meanwhile("bbbbbbbbbbbbbb/sorted", move |content| {
+    world.meanwhile(&["bbbbbbbbbbbbbb/sorted"], move |content| {
         content.summaries.insert(A.to_owned(), late);
         content.submissions.insert(B.to_owned(), newer);
     });

@@ -22,8 +22,8 @@ pub(crate) struct Content {
     pub(crate) summaries: BTreeMap<String, Value>,
 }
 
-/// A change of the content at the first request that contains this text, before it is answered.
-type Meanwhile = Option<(&'static str, Box<dyn FnOnce(&mut Content) + Send>)>;
+/// A change of the content at the first request that contains these texts, before it is answered.
+type Meanwhile = Option<(Vec<&'static str>, Box<dyn FnOnce(&mut Content) + Send>)>;
 
 /// The services, and the function's clients of them.
 pub(crate) struct World {
@@ -39,14 +39,17 @@ impl World {
         let (shared, happens) = (Arc::clone(&content), Arc::clone(&meanwhile));
         let server = Server::start(move |request, _| {
             let mut content = shared.lock().unwrap();
-            if let Some((_, change)) = happens.lock().unwrap().take_if(|(at, _)| request.line.contains(*at)) {
+            let operation = request.header("x-amz-target").map(|target| target.rsplit_once('.').unwrap().1.to_owned());
+            let text = match &operation {
+                Some(operation) => format!("{operation} {}", String::from_utf8_lossy(&request.body)),
+                None => request.line.clone(),
+            };
+            let happens = happens.lock().unwrap().take_if(|(at, _)| at.iter().all(|part| text.contains(part)));
+            if let Some((_, change)) = happens {
                 change(&mut content);
             }
-            match request.header("x-amz-target") {
-                Some(target) => {
-                    let operation = target.rsplit_once('.').unwrap().1.to_owned();
-                    content.dynamodb(&operation, &serde_json::from_slice(&request.body).unwrap())
-                }
+            match operation {
+                Some(operation) => content.dynamodb(&operation, &serde_json::from_slice(&request.body).unwrap()),
                 None => content.s3(request),
             }
         })
@@ -54,9 +57,10 @@ impl World {
         Self { content, meanwhile, server }
     }
 
-    /// Changes the content at the first request that contains this text, before it is answered.
-    pub(crate) fn meanwhile(&self, at: &'static str, change: impl FnOnce(&mut Content) + Send + 'static) {
-        *self.meanwhile.lock().unwrap() = Some((at, Box::new(change)));
+    /// Changes the content at the first request that contains these texts, before it is answered. A request to DynamoDB is its
+    /// operation and its body.
+    pub(crate) fn meanwhile(&self, at: &[&'static str], change: impl FnOnce(&mut Content) + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some((at.to_vec(), Box::new(change)));
     }
 
     /// A new instance of the function, with nothing in memory.
@@ -164,9 +168,15 @@ impl Content {
                 ok(table.get(id).map_or(json!({}), |item| json!({"Item": item})))
             }
             "PutItem" => {
-                assert_eq!(input["ConditionExpression"], "attribute_not_exists(submissionId)");
                 let id = input["Item"]["submissionId"]["S"].as_str().unwrap();
-                if table.contains_key(id) {
+                let before = &input["ExpressionAttributeValues"][":before"];
+                let holds = match input["ConditionExpression"].as_str().unwrap() {
+                    "attribute_not_exists(submissionId)" => !table.contains_key(id),
+                    "packed = :before" => table.get(id).is_some_and(|item| item["packed"] == *before),
+                    "revision = :before" => table.get(id).is_some_and(|item| item["revision"] == *before),
+                    other => panic!("unexpected condition {other}"),
+                };
+                if !holds {
                     return refused("ConditionalCheckFailedException");
                 }
                 table.insert(id.to_owned(), input["Item"].clone());
@@ -174,12 +184,14 @@ impl Content {
             }
             "Query" => {
                 assert_eq!(input["ConsistentRead"], true);
-                assert_eq!(input["KeyConditionExpression"], "challengeId = :challengeId");
+                assert_eq!(input["KeyConditionExpression"], "challengeId = :challengeId AND submissionId < :index");
                 let challenge = &input["ExpressionAttributeValues"][":challengeId"];
+                let end = input["ExpressionAttributeValues"][":index"]["S"].as_str().unwrap();
                 // Two items on a page.
                 let after = input["ExclusiveStartKey"]["submissionId"]["S"].as_str();
                 let mut items = table.iter().filter(|(id, item)| {
-                    &item["challengeId"] == challenge && after.is_none_or(|after| id.as_str() > after)
+                    let id = id.as_str();
+                    &item["challengeId"] == challenge && id < end && after.is_none_or(|after| id > after)
                 });
                 let page: Vec<_> = items.by_ref().take(2).collect();
                 let mut answer = json!({"Items": page.iter().map(|(_, item)| item).collect::<Vec<_>>()});
@@ -216,11 +228,7 @@ fn holds(input: &Value, item: &Value) -> bool {
     let result = &item[input["ExpressionAttributeNames"]["#result"].as_str().unwrap()];
     match condition {
         "attribute_not_exists(#result)" => result.is_null(),
-        "(attribute_not_exists(#result) OR #result.compared < :compared)" => {
-            let number = |value: &Value| value["N"].as_str().unwrap().parse::<u64>().unwrap();
-            result.is_null()
-                || number(&result["M"]["compared"]) < number(&input["ExpressionAttributeValues"][":compared"])
-        }
+        "#result.compared = :compared" => result["M"]["compared"] == input["ExpressionAttributeValues"][":compared"],
         other => panic!("unexpected condition {other}"),
     }
 }
