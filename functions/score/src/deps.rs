@@ -33,7 +33,12 @@ impl Deps {
         Self {
             stack_name: settings.stack_name,
             submissions: Submissions::new(dynamodb.clone(), settings.submissions_table.into()),
-            summaries: Summaries::new(dynamodb, settings.summaries_table.into()),
+            summaries: Summaries::new(
+                dynamodb,
+                settings.summaries_table.into(),
+                objects.clone(),
+                settings.summaries_per_segment,
+            ),
             datasets: Datasets::new(objects.clone()),
             objects,
             outputs: Objects::new(s3, settings.output_bucket.into()),

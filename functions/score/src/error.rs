@@ -204,6 +204,8 @@ mod tests {
             table::Error::Index { table: table(), challenge: challenge(), source: DecodeError::Grid.into() }.into(),
             table::Error::GridMissing { table: table(), challenge: challenge(), submission: submission(), version: 2 }
                 .into(),
+            table::Error::SegmentMissing { location: location() }.into(),
+            table::Error::Segment { location: location(), source: DecodeError::Magic.into() }.into(),
             Raised { code: FailureCode::PredictionsInvalid, message: "The predictions are not valid.".to_owned() }
                 .into(),
         ];

@@ -46,21 +46,21 @@ pub(crate) async fn originality(job: &Job, deps: &Deps) -> Result<OriginalityRes
         submissions: &deps.submissions,
         summaries: &deps.summaries,
     };
-    let (scored, challenge) = loop {
+    let (outcome, challenge) = loop {
         let seen = scorer.stored(&job.submission_id).await?;
         let challenge = Arc::new(deps.summaries.read(&job.challenge).await?);
         if let Some(scored) = scorer.score(&job.submission_id, seen, &challenge).await? {
             break (scored, challenge);
         }
     };
-    scorer.rescore(scorer.affected(&job.submission_id, scored.plan, &challenge).await?).await?;
-    if let Err(error) = scorer.improve(&challenge, scored.renewed).await {
+    scorer.rescore(scorer.affected(&job.submission_id, outcome.plan, &challenge).await?).await?;
+    if let Err(error) = scorer.improve(&challenge, outcome.renewed).await {
         tracing::warn!(
             error = &error as &dyn std::error::Error,
             "the summaries were not improved; scoring only takes longer"
         );
     }
-    Ok(scored.result)
+    Ok(outcome.result)
 }
 
 /// Where the submissions of a challenge, their values and their results are.
@@ -76,8 +76,8 @@ struct Scored {
     result: OriginalityResult,
     /// How it was scored, unless the result was stored before.
     plan: Option<Arc<Plan>>,
-    /// Summaries on the newest grid that came out of it, by position.
-    renewed: Vec<(usize, Summary)>,
+    /// Summaries on the newest grid that came out of it, by submission.
+    renewed: Vec<(String, Summary)>,
 }
 
 impl Scorer<'_> {
@@ -110,8 +110,10 @@ impl Scorer<'_> {
             .buffer_unordered(FETCHED_AT_ONCE)
             .try_collect()
             .await?;
-        let renewed =
-            comparisons.iter().filter_map(|(other, comparison)| Some((*other, comparison.renewed()?.clone())));
+        let renewed = comparisons.iter().filter_map(|(other, comparison)| {
+            let submission = &challenge.prepared[*other].provenance.submission;
+            Some((submission.clone(), comparison.renewed()?.clone()))
+        });
         let renewed = renewed.take(RENEWED_AT_MOST).collect();
         let result = stored_form(plan.finish(comparisons.into_iter().map(|(_, comparison)| comparison))?);
         let Some(record) = self.submissions.replace_originality(id, seen.as_ref(), &result).await? else {
@@ -208,12 +210,13 @@ impl Scorer<'_> {
         Ok(())
     }
 
-    /// Lets the summaries decide more pairs from now on: moves summaries to the newest grid, and adds a grid if one is due.
-    async fn improve(&self, challenge: &Challenge, renewed: Vec<(usize, Summary)>) -> Result<(), ScoreError> {
+    /// Makes later scoring cheaper: moves summaries to the newest grid, adds a grid if one is due, and packs summaries.
+    async fn improve(&self, challenge: &Challenge, renewed: Vec<(String, Summary)>) -> Result<(), ScoreError> {
         let renewals = stream::iter(renewed)
-            .map(async |(position, summary)| self.summaries.renew(&challenge.prepared[position], &summary).await);
+            .map(async |(submission, summary)| self.summaries.renew(challenge, &submission, summary).await);
         renewals.buffer_unordered(FETCHED_AT_ONCE).try_collect::<()>().await?;
-        grids::add_if_due(self, challenge).await
+        grids::add_if_due(self, challenge).await?;
+        Ok(self.summaries.tidy(self.id, challenge).await?)
     }
 }
 
@@ -237,7 +240,6 @@ mod tests {
     use scoring::{Grids, Sorted};
 
     use super::*;
-    use crate::table::Index;
 
     fn values(from: f64) -> Vec<f64> {
         (0..1000).map(|at| from + f64::from(at) / 10_000.0).collect()
@@ -263,7 +265,7 @@ mod tests {
             prepared("far-earlier---", "b", 3, 0.8),
             prepared("nearest-------", "c", 2, 0.1),
         ];
-        Challenge { prepared, index: Index::default() }
+        prepared.into()
     }
 
     fn plan(rules: &Rules, values: Values) -> Plan {
@@ -294,12 +296,13 @@ mod tests {
         let s3 = aws_sdk_s3::Config::builder().behavior_version(BehaviorVersion::latest()).build();
         let dynamodb = aws_sdk_dynamodb::Config::builder().behavior_version(BehaviorVersion::latest()).build();
         let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
+        let objects = Objects::new(aws_sdk_s3::Client::from_conf(s3), String::new());
         let mut scorer = Scorer {
             rules: Rules::default(),
             id: &"r".parse().unwrap(),
-            objects: &Objects::new(aws_sdk_s3::Client::from_conf(s3), String::new()),
+            objects: &objects,
             submissions: &Submissions::new(dynamodb.clone(), String::new()),
-            summaries: &Summaries::new(dynamodb, String::new()),
+            summaries: &Summaries::new(dynamodb, String::new(), objects.clone(), 1),
         };
         let affected = async |scorer: &Scorer<'_>, values: Values| {
             let plan = Arc::new(plan(&scorer.rules, values));

@@ -10,9 +10,9 @@ use domain::{ChallengeId, SubmissionId};
 use records::{RecordError, ResultKind};
 use runtime::CallFailed;
 use scoring::DecodeError;
+
+use crate::objects;
 pub(crate) use submissions::Submissions;
-#[cfg(test)]
-pub(crate) use summaries::Index;
 pub(crate) use summaries::{Challenge, PreparedSubmission, Summaries};
 
 const IF_NEW: &str = "attribute_not_exists(submissionId)";
@@ -55,9 +55,19 @@ pub enum Error {
         index = summaries::INDEX
     )]
     GridMissing { table: String, challenge: ChallengeId, submission: String, version: u16 },
+    #[error(
+        "{location}, a segment with summaries, was not found. Restore its latest version, then redrive the execution."
+    )]
+    SegmentMissing { location: String },
+    #[error(
+        "{location}, a segment with summaries, is not valid: {source}. Restore its first version, then redrive the execution."
+    )]
+    Segment { location: String, source: ItemError },
+    #[error(transparent)]
+    Objects(#[from] objects::Error),
 }
 
-/// Why an item of the table of summaries is not valid. The texts are fragments.
+/// Why a stored summary is not valid. The texts are fragments.
 #[derive(Debug, thiserror::Error)]
 pub enum ItemError {
     #[error("an attribute is missing or has another type")]

@@ -3,27 +3,43 @@
 //! The items of a challenge share a partition, so that one strongly consistent query reads all of them. An index of the table of
 //! submissions could not be read consistently. After the items of the submissions comes the challenge's [`Index`].
 //!
-//! An index is read after the items, and written before items that need it. So whoever reads an item also reads its grid.
+//! A submission is added as an item. When there are many items, they are packed into a [segment] in S3: first the
+//! segment is written, then the index names it, then the items are deleted. The index is read after the items, so whoever finds
+//! that an item was deleted also finds the segment that has it. It also finds the grid of every item, since a grid is in the index
+//! before any summary counts on it. Whatever stops anywhere leaves at most items that are in a segment too, or a segment that
+//! the index does not name.
 
+mod challenge;
 mod index;
 mod packed;
+mod segment;
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ChallengeId;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use runtime::CallFailed;
 use scoring::originality::Provenance;
 use scoring::{Pool, Summary};
 
-use super::{Error, IF_NEW, ItemError, is_put, text};
-pub(crate) use index::Index;
+use super::{Error, IF_NEW, ItemError, is_put, not_written, text};
+use crate::objects::Objects;
+pub(crate) use challenge::Challenge;
+use challenge::Item;
+use index::Index;
 pub(crate) use packed::PreparedSubmission;
 
 /// The sort key of a challenge's index, which comes after every submission's id.
 pub(super) const INDEX: &str = "~index";
+
+/// Segments that are read at the same time.
+const SEGMENTS_AT_ONCE: usize = 16;
+/// Items that are deleted at the same time: a partition takes 1,000 writes a second, and preparing needs some of them.
+const DELETED_AT_ONCE: usize = 4;
 
 const ALL_SUBMISSIONS: &str = "challengeId = :challengeId AND submissionId < :index";
 const IF_SAME: &str = "packed = :before";
@@ -33,24 +49,15 @@ const IF_SAME_REVISION: &str = "revision = :before";
 pub(crate) struct Summaries {
     client: Client,
     table: String,
-}
-
-/// All prepared submissions of a challenge at one time, and the grids of their summaries.
-#[derive(Debug)]
-pub(crate) struct Challenge {
-    pub(crate) prepared: Vec<PreparedSubmission>,
-    pub(crate) index: Index,
-}
-
-impl Challenge {
-    pub(crate) fn find(&self, submission: &str) -> Option<&PreparedSubmission> {
-        self.prepared.iter().find(|prepared| prepared.provenance.submission == submission)
-    }
+    /// The scoring bucket, for segments.
+    objects: Objects,
+    /// How many submissions make a segment.
+    per_segment: usize,
 }
 
 impl Summaries {
-    pub(crate) fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+    pub(crate) fn new(client: Client, table: String, objects: Objects, per_segment: usize) -> Self {
+        Self { client, table, objects, per_segment }
     }
 
     /// Adds a submission to its challenge unless it is there.
@@ -61,22 +68,41 @@ impl Summaries {
         Ok(())
     }
 
-    /// Replaces the summary of a submission, unless that was done meanwhile.
-    pub(crate) async fn renew(&self, before: &PreparedSubmission, summary: &Summary) -> Result<(), Error> {
-        let renewed = PreparedSubmission { provenance: before.provenance.clone(), summary: summary.clone() };
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item(&renewed)))
-            .condition_expression(IF_SAME)
-            .expression_attribute_values(":before", AttributeValue::B(Blob::new(before.pack())));
+    /// Replaces the summary of a submission, unless its item was changed meanwhile.
+    pub(crate) async fn renew(&self, challenge: &Challenge, submission: &str, summary: Summary) -> Result<(), Error> {
+        let Some(PreparedSubmission { provenance, .. }) = challenge.find(submission) else { return Ok(()) };
+        let renewed = PreparedSubmission { provenance: provenance.clone(), summary };
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item(&renewed)));
+        let put = match challenge.item(submission) {
+            None => put.condition_expression(IF_NEW),
+            Some(before) => put
+                .condition_expression(IF_SAME)
+                .expression_attribute_values(":before", AttributeValue::B(Blob::new(before.prepared.pack()))),
+        };
         is_put(&self.table, put.send().await)?;
         Ok(())
     }
 
     /// All prepared submissions of a challenge, including every one whose [`add`](Self::add) returned before.
-    pub(crate) async fn read(&self, challenge: &ChallengeId) -> Result<Challenge, Error> {
+    pub(crate) async fn read(&self, id: &ChallengeId) -> Result<Challenge, Error> {
+        let items = self.items(id).await?;
+        let index = self.index(id).await?;
+        let segments = stream::iter(&index.segments).map(|name| self.segment(id, name));
+        let segments = segments.buffered(SEGMENTS_AT_ONCE).try_collect().await?;
+        let challenge = Challenge::new(index, segments, items);
+        let grids = &challenge.index.grids;
+        match challenge.prepared.iter().find(|prepared| grids.get(prepared.summary.grid()).is_none()) {
+            None => Ok(challenge),
+            Some(PreparedSubmission { provenance, summary }) => Err(Error::GridMissing {
+                table: self.table.clone(),
+                challenge: id.clone(),
+                submission: provenance.submission.clone(),
+                version: summary.grid().version(),
+            }),
+        }
+    }
+
+    async fn items(&self, challenge: &ChallengeId) -> Result<Vec<PreparedSubmission>, Error> {
         let mut items = self
             .client
             .query()
@@ -92,21 +118,22 @@ impl Summaries {
         while let Some(item) = items.next().await {
             let mut item = item.map_err(|error| self.not_read("Query", &error))?;
             let Some(AttributeValue::S(submission)) = item.remove("submissionId") else { continue };
-            let Some(AttributeValue::B(packed)) = item.remove("packed") else {
-                return Err(Error::Summary { submission, source: ItemError::Attribute });
+            let unpacked = match item.remove("packed") {
+                Some(AttributeValue::B(packed)) => {
+                    PreparedSubmission::unpack(challenge, submission.clone(), packed.as_ref())
+                }
+                _ => Err(ItemError::Attribute),
             };
-            prepared.push(PreparedSubmission::unpack(challenge, submission, packed.as_ref())?);
+            prepared.push(unpacked.map_err(|source| Error::Summary { submission, source })?);
         }
-        let index = self.index(challenge).await?;
-        match prepared.iter().find(|prepared| index.grids.get(prepared.summary.grid()).is_none()) {
-            None => Ok(Challenge { prepared, index }),
-            Some(PreparedSubmission { provenance, summary }) => Err(Error::GridMissing {
-                table: self.table.clone(),
-                challenge: challenge.clone(),
-                submission: provenance.submission.clone(),
-                version: summary.grid().version(),
-            }),
-        }
+        Ok(prepared)
+    }
+
+    async fn segment(&self, challenge: &ChallengeId, name: &str) -> Result<Vec<PreparedSubmission>, Error> {
+        let key = segment::key(challenge, name);
+        let location = || self.objects.location(&key);
+        let bytes = self.objects.read(&key).await?.ok_or_else(|| Error::SegmentMissing { location: location() })?;
+        segment::unpack(challenge, &bytes).map_err(|source| Error::Segment { location: location(), source })
     }
 
     /// The index of a challenge as it was last written.
@@ -135,6 +162,50 @@ impl Summaries {
             None => Ok(false),
             Some(changed) => self.replace_index(challenge, index, &changed).await,
         }
+    }
+
+    /// Packs items into a segment if there are enough, and deletes items that are in one. Both are bounded by the size of a segment.
+    pub(crate) async fn tidy(&self, id: &ChallengeId, challenge: &Challenge) -> Result<(), Error> {
+        if challenge.items.len() < self.per_segment {
+            return Ok(());
+        }
+        // An execution was stopped before it had deleted them, or is about to.
+        let (packed, open): (Vec<&Item>, Vec<&Item>) = challenge.items.iter().partition(|item| item.is_in_segment);
+        self.delete(id, &packed[..packed.len().min(self.per_segment)]).await?;
+        let Some(open) = open.get(..self.per_segment) else { return Ok(()) };
+        let submissions = open.iter().filter_map(|item| challenge.find(&item.prepared.provenance.submission));
+        let bytes = segment::pack(&submissions.collect::<Vec<_>>());
+        let name = segment::name(&bytes);
+        self.objects.write_once(&segment::key(id, &name), bytes).await?;
+        if self.replace_index(id, &challenge.index, &challenge.index.with_segment(name)).await? {
+            tracing::info!(summaries = open.len(), "packed summaries into a segment");
+            self.delete(id, open).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes items as they were read: an item whose summary was renewed stays.
+    async fn delete(&self, challenge: &ChallengeId, items: &[&Item]) -> Result<(), Error> {
+        let deleted = stream::iter(items).map(async |item| {
+            let delete = self
+                .client
+                .delete_item()
+                .table_name(&self.table)
+                .key("challengeId", text(challenge.as_str()))
+                .key("submissionId", text(&item.prepared.provenance.submission))
+                .condition_expression(IF_SAME)
+                .expression_attribute_values(":before", AttributeValue::B(Blob::new(item.prepared.pack())));
+            match delete.send().await {
+                Ok(_) => Ok(()),
+                Err(error)
+                    if error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
+                {
+                    Ok(())
+                }
+                Err(error) => Err(not_written(&self.table, "DeleteItem", &error)),
+            }
+        });
+        deleted.buffer_unordered(DELETED_AT_ONCE).try_collect().await
     }
 
     async fn replace_index(&self, challenge: &ChallengeId, before: &Index, after: &Index) -> Result<bool, Error> {

@@ -205,7 +205,7 @@ async fn a_summary_whose_grid_is_missing_or_not_valid_is_an_error() {
     let grid = BASE64_STANDARD.decode(valid["grids"]["L"][0]["B"].as_str().unwrap()).unwrap();
     let mut moved = grid.clone();
     moved[7] ^= 1;
-    let index = |grid: &[u8]| json!({"revision": {"N": "1"}, "grids": {"L": [{"B": BASE64_STANDARD.encode(grid)}]}});
+    let index = |grid: &[u8]| json!({"revision": {"N": "1"}, "segments": {"L": []}, "grids": {"L": [{"B": BASE64_STANDARD.encode(grid)}]}});
     for (index, says) in [
         (None, "counts on grid 1, which the index of the challenge r1"),
         (Some(index(&moved)), "counts on grid 1, which the index of the challenge r1"),

@@ -4,6 +4,7 @@
 
 mod grids;
 mod races;
+mod segments;
 mod world;
 
 use std::fmt::Write as _;

@@ -68,7 +68,7 @@ fn shuffled<T>(mut items: Vec<T>, seed: u64) -> Vec<T> {
 }
 
 /// Every submission is compared with every earlier one, in whatever order they are prepared and scored, one after the other or
-/// at the same time, whatever grids are added meanwhile, and also when steps are repeated.
+/// at the same time, whatever grids and segments are added meanwhile, and also when steps are repeated.
 #[tokio::test]
 async fn results_are_those_of_comparing_every_pair_in_every_order() {
     const COUNT: u8 = 12;
@@ -89,7 +89,8 @@ async fn results_are_those_of_comparing_every_pair_in_every_order() {
         let steps = shuffled(ids.iter().cloned().chain(ids.iter().take(4).cloned()).collect(), seed);
         for batch in steps.chunks(1 + usize::try_from(seed % 4).unwrap()) {
             let scored = batch.iter().map(async |id| {
-                let deps = world.deps();
+                // Segments of one, two or three submissions, or none.
+                let deps = world.deps_with_segments_of(["1", "2", "3", "2048"][usize::try_from(seed / 2).unwrap()]);
                 run(&deps, "prepare", id).await.unwrap();
                 run(&deps, "originality", id).await.unwrap();
             });

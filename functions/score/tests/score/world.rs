@@ -20,6 +20,9 @@ pub(crate) struct Content {
     pub(crate) submissions: BTreeMap<String, Value>,
     /// Items of the table of summaries by id.
     pub(crate) summaries: BTreeMap<String, Value>,
+    /// The bytes of a page of a query, and how many units of reading the requests took.
+    pub(crate) page_bytes: Option<usize>,
+    pub(crate) read_units: usize,
 }
 
 /// A change of the content at the first request that contains these texts, before it is answered.
@@ -65,10 +68,15 @@ impl World {
 
     /// A new instance of the function, with nothing in memory.
     pub(crate) fn deps(&self) -> Deps {
+        self.deps_with_segments_of("2048")
+    }
+
+    pub(crate) fn deps_with_segments_of(&self, count: &str) -> Deps {
         let variables: Variables = [
             ("STACK_NAME", "mm"),
             ("SUBMISSIONS_TABLE", "submissions"),
             ("SUMMARIES_TABLE", "summaries"),
+            ("SUMMARIES_PER_SEGMENT", count),
             ("SCORING_BUCKET", "scoring"),
             ("OUTPUT_S3_BUCKET", "models"),
             ("CHALLENGE_INSTANCE_TYPES", "ml.m5.large, ml.c5.xlarge"),
@@ -101,7 +109,7 @@ impl World {
     }
 
     pub(crate) fn snapshot(&self) -> Content {
-        self.content.lock().unwrap().clone()
+        Content { read_units: 0, ..self.content.lock().unwrap().clone() }
     }
 }
 
@@ -165,7 +173,18 @@ impl Content {
             "GetItem" => {
                 assert_eq!(input["ConsistentRead"], true);
                 let id = input["Key"]["submissionId"]["S"].as_str().unwrap();
+                self.read_units += table.get(id).map_or(1, |item| size(item).div_ceil(UNIT));
                 ok(table.get(id).map_or(json!({}), |item| json!({"Item": item})))
+            }
+            "DeleteItem" => {
+                assert_eq!(input["ConditionExpression"], "packed = :before");
+                let id = input["Key"]["submissionId"]["S"].as_str().unwrap();
+                let before = &input["ExpressionAttributeValues"][":before"];
+                if table.get(id).is_none_or(|item| item["packed"] != *before) {
+                    return refused("ConditionalCheckFailedException");
+                }
+                table.remove(id);
+                ok(json!({}))
             }
             "PutItem" => {
                 let id = input["Item"]["submissionId"]["S"].as_str().unwrap();
@@ -187,16 +206,27 @@ impl Content {
                 assert_eq!(input["KeyConditionExpression"], "challengeId = :challengeId AND submissionId < :index");
                 let challenge = &input["ExpressionAttributeValues"][":challengeId"];
                 let end = input["ExpressionAttributeValues"][":index"]["S"].as_str().unwrap();
-                // Two items on a page.
                 let after = input["ExclusiveStartKey"]["submissionId"]["S"].as_str();
                 let mut items = table.iter().filter(|(id, item)| {
                     let id = id.as_str();
                     &item["challengeId"] == challenge && id < end && after.is_none_or(|after| id > after)
                 });
-                let page: Vec<_> = items.by_ref().take(2).collect();
-                let mut answer = json!({"Items": page.iter().map(|(_, item)| item).collect::<Vec<_>>()});
+                let mut page = Vec::new();
+                let mut bytes = 0;
+                let mut last = Value::Null;
+                for (id, item) in items.by_ref() {
+                    page.push(item);
+                    bytes += size(item);
+                    // Two items, unless pages have a size.
+                    if self.page_bytes.map_or(page.len() == 2, |limit| bytes >= limit) {
+                        last = json!({"challengeId": challenge, "submissionId": {"S": id}});
+                        break;
+                    }
+                }
+                self.read_units += bytes.div_ceil(UNIT).max(1);
+                let mut answer = json!({"Items": page});
                 if items.next().is_some() {
-                    answer["LastEvaluatedKey"] = json!({"challengeId": challenge, "submissionId": {"S": page[1].0}});
+                    answer["LastEvaluatedKey"] = last;
                 }
                 ok(answer)
             }
@@ -214,6 +244,25 @@ impl Content {
             _ => panic!("unexpected operation {operation}"),
         }
     }
+}
+
+/// A consistent read of so many bytes takes one unit.
+const UNIT: usize = 4096;
+
+/// The size of an item, by <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>.
+fn size(item: &Value) -> usize {
+    fn of(value: &Value) -> usize {
+        let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
+        match kind.as_str() {
+            "S" => value.as_str().unwrap().len(),
+            "B" => value.as_str().unwrap().len() / 4 * 3,
+            "N" => value.as_str().unwrap().len() / 2 + 2,
+            "L" => 3 + value.as_array().unwrap().iter().map(|value| 1 + of(value)).sum::<usize>(),
+            "M" => 3 + value.as_object().unwrap().iter().map(|(name, value)| 1 + name.len() + of(value)).sum::<usize>(),
+            _ => 1,
+        }
+    }
+    item.as_object().unwrap().iter().map(|(name, value)| name.len() + of(value)).sum()
 }
 
 /// Whether the condition of an update holds for an existing item.

@@ -16,7 +16,7 @@ fn uniform(random: &mut impl Rng) -> f64 {
 
 /// A normal number, by Box and Muller.
 fn normal(random: &mut impl Rng) -> f64 {
-    (-2.0 * uniform(random).ln()).sqrt() * (std::f64::consts::TAU * uniform(random)).cos()
+    (-2.0 * libm::log(uniform(random))).sqrt() * (std::f64::consts::TAU * uniform(random)).cos()
 }
 
 /// The predictions of an independent model. Those of all models lie between two points of the uniform grid.
@@ -38,7 +38,7 @@ fn hostile() -> Vec<(&'static str, Vec<f64>)> {
         ("all equal", each(|_| 0.5)),
         ("all at 0", each(|_| 0.0)),
         ("all at 1", each(|_| 1.0)),
-        ("half at 0, half at 1", each(|at| at.round())),
+        ("half at 0, half at 1", each(f64::round)),
         ("a tiny spread in the middle", each(|at| 0.5 + at * 1e-9)),
         ("a tiny spread at the edge", each(|at| at * 1e-300)),
         ("the whole interval", each(|at| at)),

@@ -4,7 +4,7 @@ use domain::ChallengeId;
 use scoring::originality::Provenance;
 use scoring::{DecodeError, Summary};
 
-use super::{Error, ItemError};
+use super::ItemError;
 
 /// A submission that later ones are compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,20 +16,15 @@ pub(crate) struct PreparedSubmission {
 impl PreparedSubmission {
     /// The attribute `packed` of its item, since DynamoDB reads and counts every byte of every attribute and of its name: the
     /// [`Summary`], then when it was created in nanoseconds since 1970 (16 bytes, little-endian), then the participant's id.
-    pub(crate) fn pack(&self) -> Vec<u8> {
+    pub(super) fn pack(&self) -> Vec<u8> {
         [self.summary.as_bytes(), &self.provenance.created.to_le_bytes(), self.provenance.user.as_bytes()].concat()
     }
 
     /// Reads what [`pack`](Self::pack) wrote.
-    pub(crate) fn unpack(challenge: &ChallengeId, submission: String, packed: &[u8]) -> Result<Self, Error> {
-        match parse(packed) {
-            Ok((summary, created, user)) => {
-                let provenance =
-                    Provenance { submission, user: user.to_owned(), challenge: challenge.to_string(), created };
-                Ok(Self { provenance, summary })
-            }
-            Err(source) => Err(Error::Summary { submission, source }),
-        }
+    pub(super) fn unpack(challenge: &ChallengeId, submission: String, packed: &[u8]) -> Result<Self, ItemError> {
+        let (summary, created, user) = parse(packed)?;
+        let provenance = Provenance { submission, user: user.to_owned(), challenge: challenge.to_string(), created };
+        Ok(Self { provenance, summary })
     }
 }
 
