@@ -215,8 +215,10 @@ impl Scorer<'_> {
         let renewals = stream::iter(renewed)
             .map(async |(submission, summary)| self.summaries.renew(challenge, &submission, summary).await);
         renewals.buffer_unordered(FETCHED_AT_ONCE).try_collect::<()>().await?;
-        grids::add_if_due(self, challenge).await?;
-        Ok(self.summaries.tidy(self.id, challenge).await?)
+        match grids::add_if_due(self, challenge).await? {
+            Some(index) => Ok(self.summaries.pack(self.id, challenge, &index).await?),
+            None => Ok(()),
+        }
     }
 }
 

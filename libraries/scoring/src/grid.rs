@@ -145,26 +145,26 @@ impl Grids {
     /// The grid of version 0, and the later ones in the order of their versions, from [`Grid::to_bytes`].
     ///
     /// # Errors
-    /// When one of them is not valid, or there are too many.
+    /// When one of them is not valid.
     pub fn from_bytes<'a>(later: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, DecodeError> {
         let mut grids = Self::default();
         for bytes in later {
-            let grid = Grid::from_bytes(grids.next_version().ok_or(DecodeError::Grid)?, bytes)?;
+            let grid = Grid::from_bytes(grids.next_version(), bytes)?;
             grids.0.push(grid);
         }
         Ok(grids)
     }
 
-    /// These grids and one more, at the quantiles of a pool. `None` if versions have run out.
+    /// These grids and one more, at the quantiles of a pool.
     #[must_use]
-    pub fn with_pool(&self, pool: &Pool) -> Option<Self> {
+    pub fn with_pool(&self, pool: &Pool) -> Self {
         let mut grids = self.clone();
-        grids.0.push(Grid::of_pool(self.next_version()?, pool));
-        Some(grids)
+        grids.0.push(Grid::of_pool(self.next_version(), pool));
+        grids
     }
 
-    fn next_version(&self) -> Option<u16> {
-        u16::try_from(self.0.len()).ok()
+    fn next_version(&self) -> u16 {
+        u16::try_from(self.0.len()).expect("invariant: a challenge has a handful of grids")
     }
 
     /// In ascending order of version.
@@ -243,8 +243,8 @@ mod tests {
 
     #[test]
     fn stored_grids_are_read_back() {
-        let grids = Grids::default().with_pool(&pool(&[vec![0.4, 0.6]])).unwrap();
-        let grids = grids.with_pool(&pool(&[vec![0.5; 9]])).unwrap();
+        let grids = Grids::default().with_pool(&pool(&[vec![0.4, 0.6]]));
+        let grids = grids.with_pool(&pool(&[vec![0.5; 9]]));
         let stored: Vec<Vec<u8>> = grids.later().map(Grid::to_bytes).collect();
         assert_eq!(stored.len(), 2);
         assert_eq!(Grids::from_bytes(stored.iter().map(Vec::as_slice)), Ok(grids));

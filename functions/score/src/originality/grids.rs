@@ -8,7 +8,7 @@ use scoring::{Grids, Pool, Sorted};
 use super::{FETCHED_AT_ONCE, Scorer};
 use crate::error::ScoreError;
 use crate::stored_values;
-use crate::table::{Challenge, PreparedSubmission};
+use crate::table::{Challenge, Index, PreparedSubmission};
 
 /// A challenge gets its next grid when so many participants have prepared submissions: participants and not submissions, since
 /// one participant can make any number of submissions.
@@ -16,13 +16,13 @@ const PARTICIPANTS: [usize; 5] = [4, 32, 256, 2_048, 16_384];
 /// The most participants in a pool. More would change its quantiles little.
 const POOLED_AT_MOST: usize = 64;
 
-/// Adds a grid if one is due. Of executions that do so at the same time, one succeeds.
+/// Adds a grid if one is due. Returns the index as it is then, or `None` if another execution changed it meanwhile.
 ///
 /// Nothing else depends on it: summaries of older grids stay comparable. So it does not matter where this stops.
-pub(super) async fn add_if_due(scorer: &Scorer<'_>, challenge: &Challenge) -> Result<(), ScoreError> {
+pub(super) async fn add_if_due(scorer: &Scorer<'_>, challenge: &Challenge) -> Result<Option<Index>, ScoreError> {
     let newest = newest_of_each_participant(&challenge.prepared);
     if !is_due(newest.len(), &challenge.index.grids) {
-        return Ok(());
+        return Ok(Some(challenge.index.clone()));
     }
     let samples = stream::iter(pooled(&newest)).map(async |prepared| {
         let submission = &prepared.provenance.submission;
@@ -32,10 +32,11 @@ pub(super) async fn add_if_due(scorer: &Scorer<'_>, challenge: &Challenge) -> Re
         pool.add(&sample);
         Ok(pool)
     });
-    if scorer.summaries.add_grid(scorer.id, &challenge.index, &pool.await?).await? {
+    let index = scorer.summaries.add_grid(scorer.id, &challenge.index, &pool.await?).await?;
+    if index.is_some() {
         tracing::info!(participants = newest.len(), "added a grid for summaries");
     }
-    Ok(())
+    Ok(index)
 }
 
 fn is_due(participants: usize, grids: &Grids) -> bool {
@@ -94,7 +95,7 @@ mod tests {
         pool.add(&Sorted::new(vec![0.5]).unwrap());
         for count in PARTICIPANTS {
             assert!(!is_due(count - 1, &grids) && is_due(count, &grids), "{count}");
-            grids = grids.with_pool(&pool).unwrap();
+            grids = grids.with_pool(&pool);
         }
         assert!(!is_due(usize::MAX, &grids));
     }

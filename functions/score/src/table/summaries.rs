@@ -30,7 +30,7 @@ use super::{Error, IF_NEW, ItemError, is_put, not_written, text};
 use crate::objects::Objects;
 pub(crate) use challenge::Challenge;
 use challenge::Item;
-use index::Index;
+pub(crate) use index::Index;
 pub(crate) use packed::PreparedSubmission;
 
 /// The sort key of a challenge's index, which comes after every submission's id.
@@ -156,36 +156,39 @@ impl Summaries {
         }
     }
 
-    /// Adds a grid at the quantiles of a pool, unless the index was changed meanwhile. Returns whether it was added.
-    pub(crate) async fn add_grid(&self, challenge: &ChallengeId, index: &Index, pool: &Pool) -> Result<bool, Error> {
-        match index.with_grid(pool) {
-            None => Ok(false),
-            Some(changed) => self.replace_index(challenge, index, &changed).await,
-        }
+    /// Adds a grid at the quantiles of a pool. Returns the index with it, or `None` if another execution changed it meanwhile.
+    pub(crate) async fn add_grid(
+        &self,
+        challenge: &ChallengeId,
+        index: &Index,
+        pool: &Pool,
+    ) -> Result<Option<Index>, Error> {
+        let changed = index.with_grid(pool);
+        Ok(self.replace_index(challenge, index, &changed).await?.then_some(changed))
     }
 
-    /// Packs items into a segment if there are enough, and deletes items that are in one. Both are bounded by the size of a segment.
-    pub(crate) async fn tidy(&self, id: &ChallengeId, challenge: &Challenge) -> Result<(), Error> {
-        if challenge.items.len() < self.per_segment {
-            return Ok(());
-        }
-        // An execution was stopped before it had deleted them, or is about to.
+    /// Packs items into a segment if there are enough. Of executions that do so at the same time, one succeeds; it alone deletes
+    /// the items, and those that an earlier execution packed but did not delete because it was stopped.
+    pub(crate) async fn pack(&self, id: &ChallengeId, challenge: &Challenge, index: &Index) -> Result<(), Error> {
         let (packed, open): (Vec<&Item>, Vec<&Item>) = challenge.items.iter().partition(|item| item.is_in_segment);
-        self.delete(id, &packed[..packed.len().min(self.per_segment)]).await?;
         let Some(open) = open.get(..self.per_segment) else { return Ok(()) };
         let submissions = open.iter().filter_map(|item| challenge.find(&item.prepared.provenance.submission));
         let bytes = segment::pack(&submissions.collect::<Vec<_>>());
         let name = segment::name(&bytes);
         self.objects.write_once(&segment::key(id, &name), bytes).await?;
-        if self.replace_index(id, &challenge.index, &challenge.index.with_segment(name)).await? {
+        if self.replace_index(id, index, &index.with_segment(name)).await? {
             tracing::info!(summaries = open.len(), "packed summaries into a segment");
-            self.delete(id, open).await?;
+            self.delete(id, packed.iter().chain(open)).await?;
         }
         Ok(())
     }
 
     /// Deletes items as they were read: an item whose summary was renewed stays.
-    async fn delete(&self, challenge: &ChallengeId, items: &[&Item]) -> Result<(), Error> {
+    async fn delete<'a>(
+        &self,
+        challenge: &ChallengeId,
+        items: impl Iterator<Item = &'a &'a Item>,
+    ) -> Result<(), Error> {
         let deleted = stream::iter(items).map(async |item| {
             let delete = self
                 .client
@@ -266,7 +269,7 @@ mod tests {
         let sample = Sorted::new(values).unwrap();
         let mut pool = Pool::default();
         pool.add(&sample);
-        let grids = Grids::default().with_pool(&pool).unwrap();
+        let grids = Grids::default().with_pool(&pool);
         let size = |challenge: &str, submission: &str, user: &str| {
             let (challenge, submission, user) = (challenge.into(), submission.into(), user.into());
             let provenance = Provenance { submission, user, challenge, created: 1_769_000_000_000_000_000 };

@@ -10,6 +10,7 @@ use crate::{A, B, predictions, run, world};
 
 const INDEX: &str = "~index";
 const C: &str = "cccccccccccccc";
+const D: &str = "dddddddddddddd";
 
 fn segments(content: &Content) -> Vec<String> {
     let names = content.summaries.get(INDEX).map(|index| index["segments"]["L"].as_array().unwrap().clone());
@@ -53,7 +54,7 @@ async fn packed_submissions_are_compared_like_others() {
     run(&deps, "prepare", A).await.unwrap();
     assert_eq!(items(&world.snapshot()), [A, C]);
     assert_eq!(run(&deps, "originality", A).await.unwrap()["original"], true);
-    assert_eq!((segments(&world.snapshot()).len(), items(&world.snapshot())), (1, vec![C]));
+    assert_eq!((segments(&world.snapshot()).len(), items(&world.snapshot())), (1, vec![A, C]));
 }
 
 /// The states that an execution leaves that stops while it packs: the segment is written, the index names it, some items are
@@ -72,14 +73,24 @@ async fn an_execution_that_stops_anywhere_while_it_packs_loses_nothing() {
     named.summaries.insert(INDEX.to_owned(), after.summaries[INDEX].clone());
     let mut half = named.clone();
     half.summaries.remove(A);
-    for (name, state) in [("written", written), ("named", named), ("half", half), ("done", after)] {
+    let states = [
+        ("written", written, 1, vec![C]),
+        ("named", named, 1, vec![A, B, C]),
+        ("half", half, 1, vec![B, C]),
+        ("done", after, 1, vec![C]),
+    ];
+    for (name, state, segment_count, left) in states {
         *world.content.lock().unwrap() = state;
         finds_the_copy(&run(&deps, "originality", B).await.unwrap());
-        // The next executions finish what was begun.
-        for _ in 0..3 {
-            run(&deps, "originality", B).await.unwrap();
-        }
-        assert_eq!((segments(&world.snapshot()).len(), items(&world.snapshot())), (1, vec![C]), "{name}");
+        assert_eq!((segments(&world.snapshot()).len(), items(&world.snapshot())), (segment_count, left), "{name}");
+        // The execution that packs the next segment deletes what is left.
+        world.register(D, "dan", 0);
+        world.put("scoring/predictions/r1/dddddddddddddd.csv", predictions(0.5));
+        run(&deps, "prepare", D).await.unwrap();
+        assert_eq!(run(&deps, "originality", D).await.unwrap()["original"], true);
+        assert_eq!((segments(&world.snapshot()).len(), items(&world.snapshot())), (2, vec![]), "{name}");
+        let result = run(&deps, "originality", B).await.unwrap();
+        assert_eq!((&result["offenders"][0]["submission"], &result["compared"]), (&json!(A), &json!(3)), "{name}");
     }
 }
 

@@ -69,7 +69,7 @@ fn grids() -> impl Strategy<Value = (Grids, Vec<Option<Grid>>)> {
     let pools = prop::collection::vec(values(), 0..4);
     let stored = prop::collection::vec((0..5_u8, any::<prop::sample::Index>()), 1..12);
     (pools, stored).prop_map(|(pools, stored)| {
-        let grids = pools.iter().fold(Grids::default(), |grids, pool| grids.with_pool(&super::pool(&[pool])).unwrap());
+        let grids = pools.iter().fold(Grids::default(), |grids, pool| grids.with_pool(&super::pool(&[pool])));
         let known: Vec<Grid> = grids.iter().cloned().collect();
         let unknown = |version| Grid::from_points(version, vec![0.25, 0.5]).unwrap();
         let stored = stored.into_iter().map(|(kind, index)| match kind {

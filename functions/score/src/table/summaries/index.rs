@@ -19,9 +19,9 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// This index and one more grid, at the quantiles of a pool. `None` if versions have run out.
-    pub(super) fn with_grid(&self, pool: &Pool) -> Option<Self> {
-        Some(Self { revision: self.revision + 1, grids: self.grids.with_pool(pool)?, ..self.clone() })
+    /// This index and one more grid, at the quantiles of a pool.
+    pub(super) fn with_grid(&self, pool: &Pool) -> Self {
+        Self { revision: self.revision + 1, grids: self.grids.with_pool(pool), ..self.clone() }
     }
 
     /// This index and one more segment.
@@ -71,7 +71,7 @@ mod tests {
     fn an_index_is_read_as_it_was_written() {
         let mut pool = Pool::default();
         pool.add(&Sorted::new(vec![0.4, 0.6]).unwrap());
-        let index = Index::default().with_grid(&pool).unwrap().with_grid(&pool).unwrap();
+        let index = Index::default().with_grid(&pool).with_grid(&pool);
         let index = index.with_segment("a".to_owned()).with_segment("b".to_owned());
         assert_eq!((index.revision, index.grids.later().count(), index.segments.len()), (4, 2, 2));
         assert_eq!(Index::from_item(index.to_item()).unwrap(), index);
