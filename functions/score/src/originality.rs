@@ -19,14 +19,14 @@ use std::sync::Arc;
 use domain::{ChallengeId, OriginalityResult, SubmissionId};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scoring::Summary;
-use scoring::originality::{Comparison, Originality, Plan, Rules};
+use scoring::originality::{Comparison, Originality, OriginalityError, Plan, Provenance, Rules, Values};
 
 use crate::deps::Deps;
 use crate::error::ScoreError;
 use crate::objects::Objects;
 use crate::request::Job;
 use crate::stored_values;
-use crate::table::{Challenge, Error, ItemError, PreparedSubmission, Submissions, Summaries};
+use crate::table::{Challenge, Error, ItemError, PreparedSubmission, Submissions, Summaries, WRITTEN_AT_ONCE};
 
 /// Later submissions that are scored again at the same time.
 const RESCORED_AT_ONCE: usize = 4;
@@ -35,7 +35,7 @@ const FETCHED_AT_ONCE: usize = 16;
 /// Offenders that a stored result lists.
 const MAX_OFFENDERS: usize = 100;
 /// Summaries that are moved to the newest grid after scoring a submission.
-const RENEWED_AT_MOST: usize = 256;
+const RENEWED_AT_MOST: usize = 1024;
 
 /// Scores the originality of a submission, and again that of later submissions that are close to it.
 pub(crate) async fn originality(job: &Job, deps: &Deps) -> Result<OriginalityResult, ScoreError> {
@@ -53,8 +53,10 @@ pub(crate) async fn originality(job: &Job, deps: &Deps) -> Result<OriginalityRes
             break (scored, challenge);
         }
     };
-    scorer.rescore(scorer.affected(&job.submission_id, outcome.plan, &challenge).await?).await?;
-    if let Err(error) = scorer.improve(&challenge, outcome.renewed).await {
+    let (affected, renewed) = scorer.affected(&job.submission_id, outcome.plan, &challenge).await?;
+    scorer.rescore(affected).await?;
+    let renewed = outcome.renewed.into_iter().chain(renewed).take(RENEWED_AT_MOST);
+    if let Err(error) = scorer.improve(&challenge, renewed.collect()).await {
         tracing::warn!(
             error = &error as &dyn std::error::Error,
             "the summaries were not improved; scoring only takes longer"
@@ -105,16 +107,13 @@ impl Scorer<'_> {
         let needed: HashSet<&str> = plan.needed().collect();
         let is_needed =
             |position: &usize| needed.contains(challenge.prepared[*position].provenance.submission.as_str());
-        let comparisons: Vec<(usize, Comparison)> = stream::iter((0..challenge.prepared.len()).filter(is_needed))
-            .map(async |other| Ok::<_, ScoreError>((other, self.compare(&plan, challenge, other).await?)))
-            .buffer_unordered(FETCHED_AT_ONCE)
-            .try_collect()
+        let others = (0..challenge.prepared.len()).filter(is_needed);
+        let comparisons = self
+            .compare(&plan, challenge, others, |plan, other, values| {
+                plan.compare(&other.provenance, Some(&other.summary), values)
+            })
             .await?;
-        let renewed = comparisons.iter().filter_map(|(other, comparison)| {
-            let submission = &challenge.prepared[*other].provenance.submission;
-            Some((submission.clone(), comparison.renewed()?.clone()))
-        });
-        let renewed = renewed.take(RENEWED_AT_MOST).collect();
+        let renewed = renewed(&comparisons, challenge);
         let result = stored_form(plan.finish(comparisons.into_iter().map(|(_, comparison)| comparison))?);
         let Some(record) = self.submissions.replace_originality(id, seen.as_ref(), &result).await? else {
             return Ok(None);
@@ -134,50 +133,61 @@ impl Scorer<'_> {
         Ok(plan)
     }
 
-    /// Fetches the values of a submission and compares them on another thread.
+    /// Fetches the values of submissions, by position, and compares them on other threads.
     async fn compare(
         &self,
         plan: &Arc<Plan>,
         challenge: &Arc<Challenge>,
-        other: usize,
-    ) -> Result<Comparison, ScoreError> {
-        let bytes = self.values(&challenge.prepared[other].provenance.submission).await?;
-        let (plan, rules, challenge) = (Arc::clone(plan), self.rules.clone(), Arc::clone(challenge));
-        let compared = tokio::task::spawn_blocking(move || {
-            let PreparedSubmission { provenance, summary } = &challenge.prepared[other];
-            let values = stored_values::decode(&bytes, &provenance.submission, &rules)?;
-            Ok(plan.compare(provenance, Some(summary), values)?)
+        others: impl Iterator<Item = usize>,
+        compare: fn(&Plan, &PreparedSubmission, Values) -> Result<Comparison, OriginalityError>,
+    ) -> Result<Vec<(usize, Comparison)>, ScoreError> {
+        let compared = stream::iter(others).map(async |position| {
+            let bytes = self.values(&challenge.prepared[position].provenance.submission).await?;
+            let (plan, rules, challenge) = (Arc::clone(plan), self.rules.clone(), Arc::clone(challenge));
+            let compared = tokio::task::spawn_blocking(move || {
+                let other = &challenge.prepared[position];
+                let values = stored_values::decode(&bytes, &other.provenance.submission, &rules)?;
+                Ok((position, compare(&plan, other, values)?))
+            });
+            compared.await?
         });
-        compared.await?
+        compared.buffer_unordered(FETCHED_AT_ONCE).try_collect().await
     }
 
     async fn values(&self, submission: &str) -> Result<Vec<u8>, ScoreError> {
         stored_values::read_encoded(self.objects, self.id, submission, &self.rules).await
     }
 
-    /// The later submissions whose result a submission may change.
+    /// The later submissions whose result a submission changes, and summaries on the newest grid that came out of finding them.
     async fn affected(
         &self,
         id: &SubmissionId,
         plan: Option<Arc<Plan>>,
-        challenge: &Challenge,
-    ) -> Result<Vec<SubmissionId>, ScoreError> {
+        challenge: &Arc<Challenge>,
+    ) -> Result<(Vec<SubmissionId>, Vec<(String, Summary)>), ScoreError> {
         let provenance = &subject(id, challenge)?.provenance;
-        let later = || challenge.prepared.iter().filter(|other| other.provenance.follows(provenance));
-        if later().next().is_none() {
-            return Ok(Vec::new());
+        if !challenge.prepared.iter().any(|other| other.provenance.follows(provenance)) {
+            return Ok((Vec::new(), Vec::new()));
         }
         let plan = match plan {
             Some(plan) => plan,
             None => Arc::new(self.plan(id, challenge).await?),
         };
-        let affected = later().filter(|other| self.rules.needs_aligned() || plan.needs_values(&other.summary));
-        let id_of = |other: &PreparedSubmission| {
-            let submission = &other.provenance.submission;
-            let invalid = || Error::Summary { submission: submission.clone(), source: ItemError::Id };
-            Ok(submission.parse().map_err(|_| invalid())?)
-        };
-        affected.map(id_of).collect()
+        let later = may_be_affected(&plan, provenance, challenge);
+        let comparisons = self
+            .compare(&plan, challenge, later.into_iter(), |plan, other, values| {
+                plan.compare_later(&other.provenance, &other.summary, values)
+            })
+            .await?;
+        let close = comparisons.iter().filter(|(_, comparison)| comparison.is_close());
+        let affected: Result<_, Error> = close
+            .map(|(position, _)| {
+                let submission = &challenge.prepared[*position].provenance.submission;
+                let invalid = |_| Error::Summary { submission: submission.clone(), source: ItemError::Id };
+                submission.parse().map_err(invalid)
+            })
+            .collect();
+        Ok((affected?, renewed(&comparisons, challenge)))
     }
 
     /// Scores later submissions again, until no other execution has replaced a result meanwhile.
@@ -214,12 +224,26 @@ impl Scorer<'_> {
     async fn improve(&self, challenge: &Challenge, renewed: Vec<(String, Summary)>) -> Result<(), ScoreError> {
         let renewals = stream::iter(renewed)
             .map(async |(submission, summary)| self.summaries.renew(challenge, &submission, summary).await);
-        renewals.buffer_unordered(FETCHED_AT_ONCE).try_collect::<()>().await?;
+        renewals.buffer_unordered(WRITTEN_AT_ONCE).try_collect::<()>().await?;
         match grids::add_if_due(self, challenge).await? {
             Some(index) => Ok(self.summaries.pack(self.id, challenge, &index).await?),
             None => Ok(()),
         }
     }
+}
+
+/// The positions of later submissions by others whose values decide whether a submission changes their result.
+fn may_be_affected(plan: &Plan, provenance: &Provenance, challenge: &Challenge) -> Vec<usize> {
+    let later = challenge.prepared.iter().enumerate().filter(|(_, other)| other.provenance.follows(provenance));
+    later.filter(|(_, other)| plan.needs_values(&other.summary)).map(|(position, _)| position).collect()
+}
+
+/// The summaries on the newest grid that came out of comparisons.
+fn renewed(comparisons: &[(usize, Comparison)], challenge: &Challenge) -> Vec<(String, Summary)> {
+    let renewed = comparisons.iter().filter_map(|(position, comparison)| {
+        Some((challenge.prepared[*position].provenance.submission.clone(), comparison.renewed()?.clone()))
+    });
+    renewed.collect()
 }
 
 fn subject<'a>(id: &SubmissionId, challenge: &'a Challenge) -> Result<&'a PreparedSubmission, ScoreError> {
@@ -237,8 +261,7 @@ fn stored_form(result: Originality) -> OriginalityResult {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_dynamodb::config::BehaviorVersion;
-    use scoring::originality::{Closeness, Offender, Provenance, Values};
+    use scoring::originality::{Closeness, Offender};
     use scoring::{Grids, Sorted};
 
     use super::*;
@@ -293,28 +316,19 @@ mod tests {
         assert_eq!((stored.offender_count, stored.compared, stored.offenders.len()), (5000, 9000, MAX_OFFENDERS));
     }
 
-    #[tokio::test]
-    async fn only_later_submissions_of_others_that_may_be_close_are_rescored() {
-        let s3 = aws_sdk_s3::Config::builder().behavior_version(BehaviorVersion::latest()).build();
-        let dynamodb = aws_sdk_dynamodb::Config::builder().behavior_version(BehaviorVersion::latest()).build();
-        let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
-        let objects = Objects::new(aws_sdk_s3::Client::from_conf(s3), String::new());
-        let mut scorer = Scorer {
-            rules: Rules::default(),
-            id: &"r".parse().unwrap(),
-            objects: &objects,
-            submissions: &Submissions::new(dynamodb.clone(), String::new()),
-            summaries: &Summaries::new(dynamodb, String::new(), objects.clone(), 1),
+    #[test]
+    fn only_later_submissions_of_others_that_may_be_close_are_rescored() {
+        let may_be_affected = |rules: &Rules, values: Values| {
+            let challenge = challenge();
+            let subject = &challenge.find(SUBJECT).unwrap().provenance;
+            let positions = may_be_affected(&plan(rules, values), subject, &challenge);
+            positions.into_iter().map(|at| challenge.prepared[at].provenance.submission.clone()).collect::<Vec<_>>()
         };
-        let affected = async |scorer: &Scorer<'_>, values: Values| {
-            let plan = Arc::new(plan(&scorer.rules, values));
-            let affected = scorer.affected(&SUBJECT.parse().unwrap(), Some(plan), &challenge()).await.unwrap();
-            affected.iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
+        let rules = Rules::default();
         let sorted = Values::Sorted(Sorted::new(values(0.1)).unwrap());
-        assert_eq!(affected(&scorer, sorted).await, ["near-later----"]);
-        scorer.rules.max_correlation = Some(0.95);
-        assert_eq!(affected(&scorer, Values::Aligned(values(0.1))).await, ["far-later-----", "near-later----"]);
+        assert_eq!(may_be_affected(&rules, sorted), ["near-later----"]);
+        let correlated = Rules { max_correlation: Some(0.95), ..rules };
+        assert_eq!(may_be_affected(&correlated, Values::Aligned(values(0.1))), ["far-later-----", "near-later----"]);
     }
 
     #[test]

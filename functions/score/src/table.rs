@@ -13,7 +13,7 @@ use scoring::DecodeError;
 
 use crate::objects;
 pub(crate) use submissions::Submissions;
-pub(crate) use summaries::{Challenge, Index, PreparedSubmission, Summaries};
+pub(crate) use summaries::{Challenge, Index, PreparedSubmission, Summaries, WRITTEN_AT_ONCE};
 
 const IF_NEW: &str = "attribute_not_exists(submissionId)";
 

@@ -123,7 +123,7 @@ enum Need {
     Statistic,
 }
 
-/// The comparison with one earlier submission.
+/// The comparison with one other submission.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     age: Age,
@@ -132,7 +132,13 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// The earlier submission's summary on the newest grid, if it had none on that grid and D was computed. It may tell the
+    /// Whether the earlier of the two counts against the later one. The same for both.
+    #[must_use]
+    pub fn is_close(&self) -> bool {
+        self.offender.is_some()
+    }
+
+    /// The other submission's summary on the newest grid, if it had none on that grid and D was computed. It may tell the
     /// submission apart from others without its values.
     #[must_use]
     pub fn renewed(&self) -> Option<&Summary> {
@@ -159,11 +165,22 @@ impl Plan {
         Ok(Self { rules, subject, sorted, aligned, grids, summaries, far, earlier: BTreeMap::new() })
     }
 
-    /// Whether D to another submission must be computed, because its summary does not prove that the samples are far apart.
+    /// Whether the values of another submission, earlier or later, must be compared.
     #[must_use]
     pub fn needs_values(&self, summary: &Summary) -> bool {
-        let mine = self.summaries.get(usize::from(summary.grid().version()));
-        !mine.is_some_and(|mine| self.far.is_proven(mine, summary))
+        self.need(Some(summary)) != Need::Nothing
+    }
+
+    fn need(&self, summary: Option<&Summary>) -> Need {
+        let is_far = summary.is_some_and(|theirs| {
+            let mine = self.summaries.get(usize::from(theirs.grid().version()));
+            mine.is_some_and(|mine| self.far.is_proven(mine, theirs))
+        });
+        match (is_far, self.rules.needs_aligned()) {
+            (false, _) => Need::Statistic,
+            (true, true) => Need::Correlation,
+            (true, false) => Need::Nothing,
+        }
     }
 
     /// Adds another submission, with its summary if there is one. The order does not matter.
@@ -174,12 +191,7 @@ impl Plan {
         if !self.subject.follows(other) {
             return;
         }
-        let is_far = summary.is_some_and(|theirs| !self.needs_values(theirs));
-        let need = match (is_far, self.rules.needs_aligned()) {
-            (false, _) => Need::Statistic,
-            (true, true) => Need::Correlation,
-            (true, false) => Need::Nothing,
-        };
+        let need = self.need(summary);
         self.earlier.entry(other.age()).or_insert(need);
     }
 
@@ -206,6 +218,29 @@ impl Plan {
         values: Values,
     ) -> Result<Comparison, OriginalityError> {
         let need = self.earlier.get(&other.age()).copied().unwrap_or(Need::Nothing);
+        self.comparison(other, need, summary, values)
+    }
+
+    /// Compares a later submission: if they are [close](Comparison::is_close), its own result changes.
+    ///
+    /// # Errors
+    /// When summary, values and the scored submission do not belong together.
+    pub fn compare_later(
+        &self,
+        later: &Provenance,
+        summary: &Summary,
+        values: Values,
+    ) -> Result<Comparison, OriginalityError> {
+        self.comparison(later, self.need(Some(summary)), Some(summary), values)
+    }
+
+    fn comparison(
+        &self,
+        other: &Provenance,
+        need: Need,
+        summary: Option<&Summary>,
+        values: Values,
+    ) -> Result<Comparison, OriginalityError> {
         let (offender, renewed) = match need {
             Need::Nothing => (None, None),
             Need::Correlation | Need::Statistic => self.offender(&other.submission, need, summary, values)?,

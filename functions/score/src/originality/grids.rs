@@ -11,8 +11,8 @@ use crate::stored_values;
 use crate::table::{Challenge, Index, PreparedSubmission};
 
 /// A challenge gets its next grid when so many participants have prepared submissions: participants and not submissions, since
-/// one participant can make any number of submissions.
-const PARTICIPANTS: [usize; 5] = [4, 32, 256, 2_048, 16_384];
+/// one participant can make any number of submissions. Before the second one, nothing is compared.
+const PARTICIPANTS: [usize; 5] = [2, 8, 64, 512, 4_096];
 /// The most participants in a pool. More would change its quantiles little.
 const POOLED_AT_MOST: usize = 64;
 

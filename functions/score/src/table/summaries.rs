@@ -38,8 +38,9 @@ pub(super) const INDEX: &str = "~index";
 
 /// Segments that are read at the same time.
 const SEGMENTS_AT_ONCE: usize = 16;
-/// Items that are deleted at the same time: a partition takes 1,000 writes a second, and preparing needs some of them.
-const DELETED_AT_ONCE: usize = 4;
+/// Items that are written or deleted at the same time: a partition takes 1,000 writes a second, and preparing needs some of
+/// them.
+pub(crate) const WRITTEN_AT_ONCE: usize = 4;
 
 const ALL_SUBMISSIONS: &str = "challengeId = :challengeId AND submissionId < :index";
 const IF_SAME: &str = "packed = :before";
@@ -208,7 +209,7 @@ impl Summaries {
                 Err(error) => Err(not_written(&self.table, "DeleteItem", &error)),
             }
         });
-        deleted.buffer_unordered(DELETED_AT_ONCE).try_collect().await
+        deleted.buffer_unordered(WRITTEN_AT_ONCE).try_collect().await
     }
 
     async fn replace_index(&self, challenge: &ChallengeId, before: &Index, after: &Index) -> Result<bool, Error> {

@@ -61,36 +61,48 @@ fn reads_of_values(world: &World, since: usize, subject: &str) -> usize {
     reads.filter(|request| !request.line.contains(subject)).count()
 }
 
+/// Prepares the first submissions before any of them is scored, so that all are on the uniform grid, and adds a grid.
+async fn with_grid(count: u8) -> World {
+    let world = crowded(count).await;
+    let deps = world.deps();
+    for nth in 0..count {
+        run(&deps, "prepare", &id(nth)).await.unwrap();
+    }
+    score(&world, count - 1).await;
+    assert_eq!((versions(&world.snapshot()), grids(&world.snapshot())), (vec![0; count.into()], 1));
+    world
+}
+
 #[tokio::test]
 async fn a_grid_is_added_when_enough_participants_have_submitted() {
-    let world = crowded(4).await;
-    for nth in 0..3 {
-        score(&world, nth).await;
-        assert_eq!(grids(&world.snapshot()), 0);
-    }
-    // More submissions of the same participants add none.
-    for nth in [20, 21] {
+    let world = crowded(8).await;
+    score(&world, 0).await;
+    // More submissions of the same participant add none.
+    for nth in [20, 21, 22] {
         add(&world, nth);
         world.register(&id(nth), "user0", nth);
         score(&world, nth).await;
         assert_eq!(grids(&world.snapshot()), 0);
     }
-    score(&world, 3).await;
-    assert_eq!(grids(&world.snapshot()), 1);
-    score(&world, 3).await;
-    assert_eq!(grids(&world.snapshot()), 1);
+    for nth in 1..7 {
+        score(&world, nth).await;
+        assert_eq!(grids(&world.snapshot()), 1);
+    }
+    score(&world, 7).await;
+    assert_eq!(grids(&world.snapshot()), 2);
+    score(&world, 7).await;
+    assert_eq!(grids(&world.snapshot()), 2);
     add(&world, 30);
     score(&world, 30).await;
-    assert_eq!(versions(&world.snapshot()).last(), Some(&1));
+    assert_eq!(versions(&world.snapshot()).last(), Some(&2));
 }
 
 #[tokio::test]
 async fn a_summary_that_decides_nothing_moves_to_the_newest_grid_and_then_decides() {
-    let world = crowded(6).await;
-    for nth in 0..4 {
-        score(&world, nth).await;
+    let world = with_grid(4).await;
+    for nth in [4, 5] {
+        add(&world, nth);
     }
-    assert_eq!((versions(&world.snapshot()), grids(&world.snapshot())), (vec![0; 4], 1));
     // The first submission on the new grid needs all values, since the older summaries are on the old one.
     let since = world.server.requests().len();
     let result = score(&world, 4).await;
@@ -128,10 +140,7 @@ async fn of_two_executions_that_add_a_grid_one_succeeds() {
 
 #[tokio::test]
 async fn a_submission_that_is_prepared_while_a_grid_is_added_is_compared() {
-    let world = crowded(4).await;
-    for nth in 0..4 {
-        score(&world, nth).await;
-    }
+    let world = with_grid(4).await;
     let index = world.content.lock().unwrap().summaries.remove(INDEX).unwrap();
     // It has read that there is no grid, and its summary comes after the grid.
     add(&world, 10);
@@ -161,10 +170,8 @@ async fn a_submission_that_is_prepared_while_a_grid_is_added_is_compared() {
 
 #[tokio::test]
 async fn an_execution_that_stops_anywhere_while_it_improves_summaries_changes_no_result() {
-    let world = crowded(6).await;
-    for nth in 0..4 {
-        score(&world, nth).await;
-    }
+    let world = with_grid(4).await;
+    add(&world, 4);
     let before = world.snapshot();
     let deps = world.deps();
     let complete = score(&world, 4).await;

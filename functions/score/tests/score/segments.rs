@@ -22,9 +22,20 @@ fn items(content: &Content) -> Vec<&str> {
     content.summaries.keys().map(String::as_str).filter(|id| *id != INDEX).collect()
 }
 
-/// Three submissions: B copies A, and C is far from both.
+/// The points of a grid, as the index has them.
+fn grid(from: f64) -> Value {
+    let points: Vec<u8> = (0..64_u8).flat_map(|point| (f64::from(point) / 64.0 + from).to_le_bytes()).collect();
+    json!({"B": BASE64_STANDARD.encode(points)})
+}
+
+/// Three submissions: B copies A, and C is far from both. Their grid is the newest one, and the next one is not due.
 async fn three() -> World {
     let world = world().await;
+    let index = json!({
+        "challengeId": {"S": "r1"}, "submissionId": {"S": INDEX}, "revision": {"N": "1"}, "grids": {"L": [grid(0.0)]},
+        "segments": {"L": []},
+    });
+    world.content.lock().unwrap().summaries.insert(INDEX.to_owned(), index);
     world.register(C, "cyd", 1);
     world.put("scoring/predictions/r1/cccccccccccccc.csv", predictions(0.0));
     let deps = world.deps();
@@ -119,11 +130,8 @@ async fn of_two_executions_that_pack_at_the_same_time_one_deletes() {
     let world = three().await;
     let deps = world.deps_with_segments_of("2");
     // Another execution changes the index while this one writes its segment.
-    let index = json!({
-        "challengeId": {"S": "r1"}, "submissionId": {"S": INDEX}, "revision": {"N": "1"}, "grids": {"L": []}, "segments": {"L": []},
-    });
-    world.meanwhile(&["PutItem", INDEX], move |content| {
-        content.summaries.insert(INDEX.to_owned(), index);
+    world.meanwhile(&["PutItem", INDEX, r#""segments":{"L":[{"S""#], |content| {
+        content.summaries.get_mut(INDEX).unwrap()["revision"] = json!({"N": "7"});
     });
     run(&deps, "originality", C).await.unwrap();
     assert_eq!((segments(&world.snapshot()).len(), items(&world.snapshot())), (0, vec![A, B, C]));
@@ -223,13 +231,7 @@ async fn large(in_segments: u32, as_items: u32) -> World {
     let mut content = world.content.lock().unwrap();
     content.page_bytes = Some(1 << 20);
     // Six grids, the most there are.
-    let grids: Vec<Value> = (0..5_u8)
-        .map(|nth| {
-            let points: Vec<u8> =
-                (0..64_u8).flat_map(|point| (f64::from(point) / 64.0 + f64::from(nth)).to_le_bytes()).collect();
-            json!({"B": BASE64_STANDARD.encode(points)})
-        })
-        .collect();
+    let grids: Vec<Value> = (0..5_u8).map(|nth| grid(nth.into())).collect();
     let index = json!({
         "challengeId": {"S": "r1"}, "submissionId": {"S": INDEX}, "revision": {"N": "99"}, "grids": {"L": grids},
         "segments": {"L": names},

@@ -67,7 +67,7 @@ fn one_hostile_participant_leaves_less_than_two_percent_of_all_pairs_undecided()
     assert!(share > 0.1, "{share}");
     for (name, values) in hostile() {
         // The smallest pool that a grid is made of, and larger ones.
-        for participants in [4, 8, 32] {
+        for participants in [2, 4, 8, 32] {
             let mut members: Vec<Vec<f64>> = (1..participants).map(|_| honest(&mut random)).collect();
             members.push(values.clone());
             let grid = Grid::of_pool(1, &pool(&members));
