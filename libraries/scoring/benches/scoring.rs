@@ -12,7 +12,7 @@
 
 use std::fs::File;
 use std::hint::black_box;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -146,6 +146,7 @@ fn originality(folder: &Path, count: usize) {
     let empty = subject(folder);
     let (mut scans, mut comparing, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
     let mut answer = None;
+    let mut bytes = Vec::new();
     // Short runs are repeated more often, since other work of the machine disturbs them more.
     for _ in 0..(100_000 / count).clamp(9, 101) {
         let clock = Instant::now();
@@ -163,7 +164,9 @@ fn originality(folder: &Path, count: usize) {
         let scanned = clock.elapsed().as_secs_f64();
         let mut comparisons = Vec::with_capacity(needed.len());
         for id in &needed {
-            let sorted = sorted_from_bytes(&std::fs::read(values_of(folder, id)).unwrap()).unwrap();
+            bytes.clear();
+            File::open(values_of(folder, id)).unwrap().read_to_end(&mut bytes).unwrap();
+            let sorted = sorted_from_bytes(&bytes).unwrap();
             let (other, summary) = &earlier[number_of(id)];
             comparisons.push(plan.compare(other, Some(summary), Values::Sorted(sorted)).unwrap());
         }

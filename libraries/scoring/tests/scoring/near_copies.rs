@@ -132,6 +132,28 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_later_submission_is_close_if_the_earlier_one_counts_against_it(
+        (mine, theirs) in copies(),
+        (grids, stored) in grids(),
+        max_correlation in prop_oneof![Just(None), Just(Some(0.95))],
+    ) {
+        let rules = Rules { max_correlation, ..Rules::default() };
+        let subject = from("scored", "me", 100);
+        let plan = Plan::new(rules.clone(), subject.clone(), ordered(&rules, &mine), grids).unwrap();
+        for (values, grid) in theirs.iter().zip(stored.iter().flatten()) {
+            let later = from("later", "you", 101);
+            let summary = Summary::of(&sorted(values), grid);
+            let comparison = plan.compare_later(&later, &summary, ordered(&rules, values)).unwrap();
+            let (_, _, offenders) = exhaustive(&rules, values, &[(subject.clone(), mine.clone())]);
+            prop_assert_eq!(comparison.is_close(), !offenders.is_empty());
+            // Whoever is not asked to compare would learn nothing.
+            prop_assert!(plan.needs_values(&summary) || offenders.is_empty());
+        }
+    }
+}
+
 /// Scores a submission against named ones of the same age.
 fn against(rules: &Rules, mine: &[f64], theirs: &[(&str, Vec<f64>)]) -> (bool, Vec<Offender>, Vec<String>) {
     let others: Vec<_> = theirs.iter().map(|(name, values)| (from(name, "you", 1), values.clone())).collect();
