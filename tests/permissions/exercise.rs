@@ -54,6 +54,8 @@ impl Fixture {
         // The template only allows times longer than a test may take.
         functions::set_variable(&stack, "report", "REPORT_DEADLINE_MINUTES", "0").await?;
         functions::set_variable(&stack, "report", "IMAGE_RETENTION_DAYS", "0").await?;
+        // Every summary makes a segment.
+        functions::set_variable(&stack, "score", "SUMMARIES_PER_SEGMENT", "1").await?;
         let secret = stack.clients.secrets.describe_secret().secret_id("marathon-match/auth0").send().await?;
         let auth0_secret = secret.arn().context("the secret has no ARN")?.to_owned();
         Ok(Self { stack, root, auth0_secret, recorder })

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use scoring::originality::{Closeness, Originality, Plan, Provenance, Rules, Values};
-use scoring::{Limits, Roster, Sorted, ks};
+use scoring::{Grids, Limits, Roster, Sorted, ks};
 use serde_json::json;
 
 use crate::score::earlier::{EarlierSubmission, EarlierSubmissions, timestamp};
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Scored> {
         max_correlation: arguments.max_correlation,
     };
     let name = subject.submission.clone();
-    let mut plan = Plan::new(rules, subject, Values::Aligned(predictions.values().to_vec()))?;
+    let mut plan = Plan::new(rules, subject, Values::Aligned(predictions.values().to_vec()), Grids::default())?;
     for submission in earlier.iter() {
         plan.add(&submission.provenance, None);
     }

@@ -6,13 +6,14 @@ use crate::dataset::Datasets;
 use crate::error::ScoreError;
 use crate::objects::Objects;
 use crate::settings::Settings;
-use crate::table::Tables;
+use crate::table::{Submissions, Summaries};
 
 /// What the function works with.
 #[derive(Debug)]
 pub struct Deps {
     pub(crate) stack_name: String,
-    pub(crate) tables: Tables,
+    pub(crate) submissions: Submissions,
+    pub(crate) summaries: Summaries,
     /// The scoring bucket.
     pub(crate) objects: Objects,
     /// The bucket with the output of training jobs.
@@ -27,13 +28,16 @@ impl Deps {
     #[must_use]
     pub fn new(settings: Settings, aws: &SdkConfig) -> Self {
         let s3 = aws_sdk_s3::Client::new(aws);
+        let dynamodb = aws_sdk_dynamodb::Client::new(aws);
         let objects = Objects::new(s3.clone(), settings.scoring_bucket.into());
         Self {
             stack_name: settings.stack_name,
-            tables: Tables::new(
-                aws_sdk_dynamodb::Client::new(aws),
-                settings.submissions_table.into(),
+            submissions: Submissions::new(dynamodb.clone(), settings.submissions_table.into()),
+            summaries: Summaries::new(
+                dynamodb,
                 settings.summaries_table.into(),
+                objects.clone(),
+                settings.summaries_per_segment,
             ),
             datasets: Datasets::new(objects.clone()),
             objects,

@@ -146,6 +146,7 @@ mod tests {
     use runtime::CallFailed;
 
     use super::*;
+    use crate::table::ItemError;
 
     fn call(service: &'static str, operation: &'static str) -> CallFailed {
         CallFailed { service, operation, code: "AccessDenied".to_owned(), message: "no".to_owned() }
@@ -157,6 +158,8 @@ mod tests {
         let parameter = || "/marathon-match/challenges/r1".to_owned();
         let submission = || "_9VOLnz2XYZv8J".to_owned();
         let id = || submission().parse().unwrap();
+        let table = || "summaries".to_owned();
+        let challenge = || "r1".parse().unwrap();
         let errors: Vec<ScoreError> = vec![
             ScoreError::Settings { parameter: parameter(), source: ChallengeError::MetricWithoutTruth },
             ScoreError::NotScored { parameter: parameter() },
@@ -194,8 +197,15 @@ mod tests {
             table::Error::ResultMissing { id: id(), attribute: "concordance" }.into(),
             table::Error::Read { table: "summaries".to_owned(), source: call("DynamoDB", "Query") }.into(),
             table::Error::Write { table: "submissions".to_owned(), source: call("DynamoDB", "UpdateItem") }.into(),
-            table::Error::Summary { submission: submission(), source: DecodeError::Version { found: 2 } }.into(),
-            table::Error::SummaryItem { table: "summaries".to_owned(), challenge: "r1".parse().unwrap() }.into(),
+            table::Error::Summary { submission: submission(), source: DecodeError::Version { found: 2 }.into() }.into(),
+            table::Error::Summary { submission: submission(), source: ItemError::Attribute }.into(),
+            table::Error::Summary { submission: submission(), source: ItemError::User }.into(),
+            table::Error::Summary { submission: submission(), source: ItemError::Id }.into(),
+            table::Error::Index { table: table(), challenge: challenge(), source: DecodeError::Grid.into() }.into(),
+            table::Error::GridMissing { table: table(), challenge: challenge(), submission: submission(), version: 2 }
+                .into(),
+            table::Error::SegmentMissing { location: location() }.into(),
+            table::Error::Segment { location: location(), source: DecodeError::Magic.into() }.into(),
             Raised { code: FailureCode::PredictionsInvalid, message: "The predictions are not valid.".to_owned() }
                 .into(),
         ];

@@ -24,7 +24,7 @@ pub(crate) async fn extract(event: &Extract, deps: &Deps) -> Result<Extracted, S
     let body = ByteStream::from_path(file.path()).await.map_err(ScoreError::TemporaryFile)?;
     let predictions_key = predictions_key(&event.challenge, &event.submission_id);
     deps.objects.write(&predictions_key, body, bytes).await?;
-    deps.tables.register(&event.submission_id, &event.challenge, &event.user_id, event.created).await?;
+    deps.submissions.register(&event.submission_id, &event.challenge, &event.user_id, event.created).await?;
     Ok(Extracted { predictions_key })
 }
 

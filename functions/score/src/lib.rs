@@ -87,7 +87,7 @@ fn configured(configure: &Configure, deps: &Deps) -> Result<Configured, ScoreErr
 
 async fn store_failure(fail: &Fail, deps: &Deps) -> Result<FailedResult, ScoreError> {
     let failed = FailedResult::from_step_error(fail.result, &fail.error, &deps.parameter(&fail.challenge));
-    deps.tables.store_failure(&fail.submission_id, &failed).await?;
+    deps.submissions.store_failure(&fail.submission_id, &failed).await?;
     tracing::info!(code = %failed.code, result = failed.result.attribute(), "stored why a result is missing");
     Ok(failed)
 }

@@ -25,8 +25,8 @@ pub(crate) async fn concordance(job: &Job, deps: &Deps) -> Result<Concordance, S
     let threshold = scoring.concordance_threshold;
     let result = concordance::score(predictions.values(), &dataset.roster, &dataset.regions, threshold)
         .map_err(ScoreError::Concordance)?;
-    if let Some(record) = deps.tables.store_result(id, ResultKind::Concordance, &result).await? {
-        deps.tables.rank(&record).await?;
+    if let Some(record) = deps.submissions.store_result(id, ResultKind::Concordance, &result).await? {
+        deps.submissions.rank(&record).await?;
         return Ok(result);
     }
     let stored = stored(id, deps).await?.concordance;
@@ -53,8 +53,8 @@ pub(crate) async fn metric(job: &Job, deps: &Deps) -> Result<Option<MetricResult
     // Adding zero turns a negative zero into a positive one.
     let standing = if name.higher_is_better() { score } else { -score } + 0.0;
     let result = MetricResult { name, score, standing };
-    if let Some(record) = deps.tables.store_result(id, ResultKind::Metric, &result).await? {
-        deps.tables.rank(&record).await?;
+    if let Some(record) = deps.submissions.store_result(id, ResultKind::Metric, &result).await? {
+        deps.submissions.rank(&record).await?;
         return Ok(Some(result));
     }
     let stored = stored(id, deps).await?.metric.ok_or_else(|| Error::result_missing(id, ResultKind::Metric))?;
@@ -63,8 +63,8 @@ pub(crate) async fn metric(job: &Job, deps: &Deps) -> Result<Option<MetricResult
 
 /// The stored results. A step that was stopped after storing one is repeated and ranks the submission here.
 async fn stored(id: &SubmissionId, deps: &Deps) -> Result<Scores, Error> {
-    let record = deps.tables.record(id).await?;
-    deps.tables.rank(&record).await?;
+    let record = deps.submissions.record(id).await?;
+    deps.submissions.rank(&record).await?;
     Ok(record.scores)
 }
 

@@ -17,7 +17,7 @@ use crate::table::{Error, PreparedSubmission};
 ///
 /// The values that are stored first are the ones that count. Predictions that are replaced later change nothing.
 pub(crate) async fn prepare(job: &Job, deps: &Deps) -> Result<PreparedPredictions, ScoreError> {
-    let record = deps.tables.record(&job.submission_id).await?;
+    let record = deps.submissions.record(&job.submission_id).await?;
     let submission = record.submission;
     if submission.challenge != job.challenge {
         let (registered, requested) = (submission.challenge, job.challenge.clone());
@@ -49,12 +49,13 @@ pub(crate) async fn prepare(job: &Job, deps: &Deps) -> Result<PreparedPrediction
         challenge: job.challenge.to_string(),
         created: submission.created.unix_timestamp_nanos(),
     };
-    let summary = Summary::of(&sorted).to_bytes();
-    deps.tables.add_summary(&PreparedSubmission { provenance, summary }).await?;
-    if deps.tables.store_result(&job.submission_id, ResultKind::Predictions, &prepared).await?.is_some() {
+    let index = deps.summaries.index(&job.challenge).await?;
+    let summary = Summary::of(&sorted, index.grids.newest());
+    deps.summaries.add(&PreparedSubmission { provenance, summary }).await?;
+    if deps.submissions.store_result(&job.submission_id, ResultKind::Predictions, &prepared).await?.is_some() {
         return Ok(prepared);
     }
-    let stored = deps.tables.record(&job.submission_id).await?.predictions;
+    let stored = deps.submissions.record(&job.submission_id).await?.predictions;
     Ok(stored.ok_or_else(|| Error::result_missing(&job.submission_id, ResultKind::Predictions))?)
 }
 

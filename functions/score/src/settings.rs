@@ -1,5 +1,5 @@
 use std::convert::Infallible;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
 
 use runtime::settings::{BucketName, SettingError, TableName, Variables};
@@ -14,6 +14,9 @@ pub struct Settings {
     pub submissions_table: TableName,
     /// `SUMMARIES_TABLE`: the summary of each prepared submission, by challenge.
     pub summaries_table: TableName,
+    /// `SUMMARIES_PER_SEGMENT` (default 2048, at least 1): so many items of that table are packed into an object in the scoring
+    /// bucket.
+    pub summaries_per_segment: usize,
     /// `SCORING_BUCKET`: datasets, predictions, and what is derived from them.
     pub scoring_bucket: BucketName,
     /// `OUTPUT_S3_BUCKET`: the output of training jobs.
@@ -37,6 +40,9 @@ impl Settings {
             stack_name: variables.required("STACK_NAME")?,
             submissions_table: variables.required("SUBMISSIONS_TABLE")?,
             summaries_table: variables.required("SUMMARIES_TABLE")?,
+            summaries_per_segment: variables
+                .optional::<NonZeroUsize>("SUMMARIES_PER_SEGMENT")?
+                .map_or(2_048, NonZeroUsize::get),
             scoring_bucket: variables.required("SCORING_BUCKET")?,
             output_bucket: variables.required("OUTPUT_S3_BUCKET")?,
             max_predictions_bytes: variables.or_default("MAX_PREDICTIONS_BYTES", 256 << 20)?,

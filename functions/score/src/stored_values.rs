@@ -1,6 +1,7 @@
 //! The values of prepared submissions in the scoring bucket.
 
 use domain::ChallengeId;
+use scoring::Sorted;
 use scoring::encoding::{aligned_from_bytes, sorted_from_bytes};
 use scoring::originality::{Rules, Values};
 
@@ -25,6 +26,16 @@ pub(crate) async fn read_aligned(
 ) -> Result<Vec<f64>, ScoreError> {
     let bytes = read(objects, &aligned_key(challenge, submission), submission).await?;
     aligned_from_bytes(&bytes).map_err(|source| ScoreError::ValuesInvalid { submission: submission.to_owned(), source })
+}
+
+/// Reads a submission's values in ascending order of value.
+pub(crate) async fn read_sorted(
+    objects: &Objects,
+    challenge: &ChallengeId,
+    submission: &str,
+) -> Result<Sorted, ScoreError> {
+    let bytes = read(objects, &sorted_key(challenge, submission), submission).await?;
+    sorted_from_bytes(&bytes).map_err(|source| ScoreError::ValuesInvalid { submission: submission.to_owned(), source })
 }
 
 /// Reads a submission's values, still encoded, in the order that the rules of originality ask for.

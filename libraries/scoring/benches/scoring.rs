@@ -12,14 +12,14 @@
 
 use std::fs::File;
 use std::hint::black_box;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use scoring::encoding::{sorted_from_bytes, sorted_to_bytes};
 use scoring::kmeans::{KMeans, Rows};
 use scoring::originality::{Plan, Provenance, Rules, Values};
-use scoring::{Limits, Regions, Roster, Sorted, Summary, concordance, ks};
+use scoring::{Grid, Grids, Limits, Pool, Regions, Roster, Sorted, Summary, concordance, ks};
 
 fn main() {
     // Cargo adds --bench.
@@ -28,6 +28,7 @@ fn main() {
     match arguments[..] {
         // `cargo test --benches` passes no arguments: measure nothing.
         [] => {}
+        ["pool", folder, count] => pool(Path::new(folder), count.parse().unwrap()),
         ["store", folder, from, to] => store(Path::new(folder), from.parse().unwrap(), to.parse().unwrap()),
         ["originality", folder, count] => originality(Path::new(folder), count.parse().unwrap()),
         ["pair", folder] => pair(Path::new(folder)),
@@ -67,70 +68,124 @@ fn values_of(folder: &Path, submission: &str) -> PathBuf {
     folder.join("sorted").join(submission)
 }
 
-/// Stores submissions as scoring stores them: a file of sorted values for each, and one file for all summaries.
-fn store(folder: &Path, from: usize, to: usize) {
-    std::fs::create_dir_all(folder.join("sorted")).unwrap();
-    let mut summaries =
-        BufWriter::new(File::options().create(true).append(true).open(folder.join("summaries")).unwrap());
-    for submission in from..to {
-        let sorted = Sorted::new(doubles(&folder.join("raw").join(submission.to_string()))).unwrap();
-        std::fs::write(values_of(folder, &submission.to_string()), sorted_to_bytes(&sorted)).unwrap();
-        let summary = Summary::of(&sorted).to_bytes();
-        summaries.write_all(&u32::try_from(summary.len()).unwrap().to_le_bytes()).unwrap();
-        summaries.write_all(&summary).unwrap();
-    }
-    summaries.flush().unwrap();
+fn sample(path: &Path) -> Sorted {
+    Sorted::new(doubles(path)).unwrap()
 }
 
-fn read_summaries(folder: &Path, count: usize) -> Vec<Summary> {
-    let mut file = BufReader::new(File::open(folder.join("summaries")).unwrap());
-    let mut bytes = Vec::new();
-    let mut read = || {
-        let mut length = [0; 4];
-        file.read_exact(&mut length).unwrap();
-        bytes.resize(u32::from_le_bytes(length) as usize, 0);
-        file.read_exact(&mut bytes).unwrap();
-        Summary::from_bytes(&bytes).unwrap()
-    };
-    (0..count).map(|_| read()).collect()
+/// Pools the first submissions, as a challenge with so many participants does.
+fn pool(folder: &Path, count: usize) {
+    let mut pool = Pool::default();
+    for submission in 0..count {
+        pool.add(&sample(&folder.join("raw").join(submission.to_string())));
+    }
+    std::fs::write(folder.join("grid"), Grid::of_pool(1, &pool).to_bytes()).unwrap();
+}
+
+fn grids(folder: &Path) -> Grids {
+    Grids::from_bytes([std::fs::read(folder.join("grid")).unwrap().as_slice()]).unwrap()
+}
+
+/// The submission that is scored, created after all others.
+fn subject(folder: &Path) -> Plan {
+    let sorted = sample(&folder.join("subject"));
+    let provenance = provenance("subject".to_owned(), "subject".to_owned(), i128::MAX);
+    Plan::new(Rules::default(), provenance, Values::Sorted(sorted), grids(folder)).unwrap()
+}
+
+fn provenance(submission: String, user: String, created: i128) -> Provenance {
+    Provenance { submission, user, challenge: "2bd6c2c7-9a5a-4c9f-b0a4-3f1c0a9d1b52".to_owned(), created }
+}
+
+/// An id as long as those of a platform. Their order is not that of creation.
+fn id_of(submission: usize) -> String {
+    let mixed = (submission as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("{mixed:016x}-2a7f-463f-{submission:014}")
+}
+
+fn number_of(id: &str) -> usize {
+    id[27..].parse().unwrap()
+}
+
+/// Stores submissions as scoring stores them: one record for each, with id, participant, creation and summary, and a file of
+/// sorted values. Values are left out where scoring the subject does not read them.
+fn store(folder: &Path, from: usize, to: usize) {
+    std::fs::create_dir_all(folder.join("sorted")).unwrap();
+    let records = File::options().create(true).append(true).open(folder.join("records")).unwrap();
+    let mut records = BufWriter::new(records);
+    let (plan, grids) = (subject(folder), grids(folder));
+    for submission in from..to {
+        let sorted = sample(&folder.join("raw").join(submission.to_string()));
+        let summary = Summary::of(&sorted, grids.newest());
+        let id = id_of(submission);
+        if plan.needs_values(&summary) {
+            std::fs::write(values_of(folder, &id), sorted_to_bytes(&sorted)).unwrap();
+        }
+        let mut packed = summary.as_bytes().to_vec();
+        packed.extend((submission as i128).to_le_bytes());
+        packed.extend(format!("{:08}", submission + 10_000_000).bytes());
+        records.write_all(&[u8::try_from(id.len()).unwrap(), u8::try_from(packed.len()).unwrap()]).unwrap();
+        records.write_all(id.as_bytes()).unwrap();
+        records.write_all(&packed).unwrap();
+    }
+    records.flush().unwrap();
+}
+
+/// Reads one record. Returns the bytes after it.
+fn parse(bytes: &[u8]) -> (Provenance, Summary, &[u8]) {
+    let (lengths, rest) = bytes.split_first_chunk::<2>().unwrap();
+    let (id, rest) = rest.split_at(lengths[0].into());
+    let (packed, rest) = rest.split_at(lengths[1].into());
+    let (summary, packed) = Summary::read(packed).unwrap();
+    let (created, user) = packed.split_first_chunk().unwrap();
+    let text = |bytes: &[u8]| str::from_utf8(bytes).unwrap().to_owned();
+    (provenance(text(id), text(user), i128::from_le_bytes(*created)), summary, rest)
 }
 
 /// Scores one submission against `count` earlier ones, from reading the store to the result.
 fn originality(folder: &Path, count: usize) {
-    let subject = Sorted::new(doubles(&folder.join("subject"))).unwrap();
-    let provenance = |submission: usize| Provenance {
-        submission: submission.to_string(),
-        user: submission.to_string(),
-        challenge: "1".to_owned(),
-        created: submission as i128,
-    };
-    let others: Vec<Provenance> = (0..count).map(provenance).collect();
+    let empty = subject(folder);
+    let (mut scans, mut comparing, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
     let mut answer = None;
-    let seconds = seconds(5, || {
-        let summaries = read_summaries(folder, count);
-        let values = Values::Sorted(subject.clone());
-        let mut plan = Plan::new(Rules::default(), provenance(count), values).unwrap();
-        for (other, summary) in others.iter().zip(&summaries) {
-            plan.add(other, Some(summary));
+    let mut bytes = Vec::new();
+    // Short runs are repeated more often, since other work of the machine disturbs them more.
+    for _ in 0..(100_000 / count).clamp(9, 101) {
+        let clock = Instant::now();
+        let stored = std::fs::read(folder.join("records")).unwrap();
+        let mut plan = empty.clone();
+        let mut earlier = Vec::with_capacity(count);
+        let mut rest = stored.as_slice();
+        for _ in 0..count {
+            let (other, summary, after) = parse(rest);
+            plan.add(&other, Some(&summary));
+            earlier.push((other, summary));
+            rest = after;
         }
-        let mut comparisons = Vec::new();
-        for submission in plan.needed() {
-            let sorted = sorted_from_bytes(&std::fs::read(values_of(folder, submission)).unwrap()).unwrap();
-            let index: usize = submission.parse().unwrap();
-            let comparison = plan.compare(&others[index], Some(&summaries[index]), Values::Sorted(sorted));
-            comparisons.push(comparison.unwrap());
+        let needed: Vec<&str> = plan.needed().collect();
+        let scanned = clock.elapsed().as_secs_f64();
+        let mut comparisons = Vec::with_capacity(needed.len());
+        for id in &needed {
+            bytes.clear();
+            File::open(values_of(folder, id)).unwrap().read_to_end(&mut bytes).unwrap();
+            let sorted = sorted_from_bytes(&bytes).unwrap();
+            let (other, summary) = &earlier[number_of(id)];
+            comparisons.push(plan.compare(other, Some(summary), Values::Sorted(sorted)).unwrap());
         }
-        let read = comparisons.len();
-        answer = Some((plan.finish(comparisons).unwrap(), read));
-    });
-    let (result, read) = answer.unwrap();
+        let result = plan.finish(comparisons).unwrap();
+        let total = clock.elapsed().as_secs_f64();
+        scans.push(scanned / count as f64);
+        comparing.push((total - scanned) / needed.len().max(1) as f64);
+        seconds.push(total);
+        answer = Some((result, needed.len()));
+    }
+    let (result, needed) = answer.unwrap();
+    assert_eq!(result.compared, count);
     let offenders: Vec<String> = result
         .offenders
         .iter()
-        .map(|offender| format!("[{}, {:?}]", offender.submission, offender.statistic))
+        .map(|offender| format!("[{}, {:?}]", number_of(&offender.submission), offender.statistic))
         .collect();
     println!(
-        r#"{{"seconds": {seconds:?}, "megabytes": {}, "values_read": {read}, "offenders": [{}]}}"#,
+        r#"{{"seconds": {seconds:?}, "scan": {scans:?}, "pair": {comparing:?}, "megabytes": {}, "scanned": {count}, "needed": {needed}, "offenders": [{}]}}"#,
         peak(),
         offenders.join(", ")
     );

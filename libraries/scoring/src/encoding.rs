@@ -1,13 +1,12 @@
-//! Values and summaries as bytes.
+//! Values as bytes.
 //!
-//! Every format starts with the same 16 bytes, so that the numbers after them are aligned; all integers are
-//! little-endian:
+//! The first 16 bytes keep the numbers after them aligned; all integers are little-endian:
 //!
 //! | bytes | meaning |
 //! |---|---|
-//! | 0..4 | magic: `KSVL` for values, `KSSM` for a [`Summary`](crate::Summary) |
+//! | 0..4 | magic: `KSVL` |
 //! | 4..6 | version, 1 |
-//! | 6..8 | kind: 0 for values in ascending order, 1 for values in ascending order of their ids; 0 for a summary |
+//! | 6..8 | kind: 0 for values in ascending order, 1 for values in ascending order of their ids |
 //! | 8..16 | count |
 //!
 //! Values follow as `count` little-endian f64, and nothing after them.
@@ -32,44 +31,12 @@ pub enum DecodeError {
     Kind { expected: u16, found: u16 },
     #[error("there are too few or too many bytes")]
     Length,
-    #[error("the counts do not add up to the one in the header")]
+    #[error("the counts do not ascend up to the size of the sample")]
     Count,
+    #[error("the points are not a grid: 1 to {} finite numbers in strictly ascending order", crate::grid::POINTS)]
+    Grid,
     #[error("the values are not usable: {0}")]
     Values(#[from] SampleError),
-}
-
-/// The first 16 bytes of every format.
-pub(crate) struct Header {
-    pub(crate) magic: [u8; 4],
-    pub(crate) version: u16,
-    pub(crate) kind: u16,
-    pub(crate) count: u64,
-}
-
-impl Header {
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES);
-        bytes.extend(self.magic);
-        bytes.extend(self.version.to_le_bytes());
-        bytes.extend(self.kind.to_le_bytes());
-        bytes.extend(self.count.to_le_bytes());
-        bytes
-    }
-
-    /// The header, and the bytes after it.
-    pub(crate) fn read(bytes: &[u8], magic: [u8; 4], version: u16) -> Result<(Self, &[u8]), DecodeError> {
-        let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(DecodeError::Length)?;
-        let [m0, m1, m2, m3, v0, v1, k0, k1, count @ ..] = *header;
-        if [m0, m1, m2, m3] != magic {
-            return Err(DecodeError::Magic);
-        }
-        let found = u16::from_le_bytes([v0, v1]);
-        if found != version {
-            return Err(DecodeError::Version { found });
-        }
-        let kind = u16::from_le_bytes([k0, k1]);
-        Ok((Self { magic, version, kind, count: u64::from_le_bytes(count) }, rest))
-    }
 }
 
 /// A sample in ascending order: 16 bytes, and 8 for each value.
@@ -105,8 +72,11 @@ pub fn aligned_from_bytes(bytes: &[u8]) -> Result<Vec<f64>, DecodeError> {
 }
 
 fn to_bytes(values: &[f64], kind: u16) -> Vec<u8> {
-    let mut bytes = Header { magic: MAGIC, version: VERSION, kind, count: values.len() as u64 }.to_bytes();
-    bytes.reserve_exact(values.len() * 8);
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + values.len() * 8);
+    bytes.extend(MAGIC);
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(kind.to_le_bytes());
+    bytes.extend((values.len() as u64).to_le_bytes());
     for value in values {
         bytes.extend(value.to_le_bytes());
     }
@@ -114,12 +84,21 @@ fn to_bytes(values: &[f64], kind: u16) -> Vec<u8> {
 }
 
 fn from_bytes(bytes: &[u8], expected: u16) -> Result<Vec<f64>, DecodeError> {
-    let (header, rest) = Header::read(bytes, MAGIC, VERSION)?;
-    if header.kind != expected {
-        return Err(DecodeError::Kind { expected, found: header.kind });
+    let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(DecodeError::Length)?;
+    let [m0, m1, m2, m3, v0, v1, k0, k1, count @ ..] = *header;
+    if [m0, m1, m2, m3] != MAGIC {
+        return Err(DecodeError::Magic);
+    }
+    let version = u16::from_le_bytes([v0, v1]);
+    if version != VERSION {
+        return Err(DecodeError::Version { found: version });
+    }
+    let found = u16::from_le_bytes([k0, k1]);
+    if found != expected {
+        return Err(DecodeError::Kind { expected, found });
     }
     let (values, remainder) = rest.as_chunks::<8>();
-    if values.len() as u64 != header.count || !remainder.is_empty() {
+    if values.len() as u64 != u64::from_le_bytes(count) || !remainder.is_empty() {
         return Err(DecodeError::Length);
     }
     Ok(values.iter().map(|value| f64::from_le_bytes(*value)).collect())

@@ -22,9 +22,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::correlation::pearson;
+use crate::grid::Grids;
 use crate::ks;
 use crate::sorted::{SampleError, Sorted};
-use crate::summary::Summary;
+use crate::summary::{Far, Summary};
 use provenance::Age;
 pub use provenance::Provenance;
 pub use rules::{RuleError, Rules};
@@ -96,14 +97,18 @@ pub enum OriginalityError {
 
 /// What scoring the originality of one submission takes, decided from the summaries.
 ///
-/// It holds the values of the scored submission only.
+/// It holds the values of the scored submission only, which it counts on every grid. So summaries of all grids are compared,
+/// each with the counts on its own grid.
 #[derive(Clone, Debug)]
 pub struct Plan {
     rules: Rules,
     subject: Provenance,
     sorted: Sorted,
     aligned: Option<Vec<f64>>,
-    summary: Summary,
+    grids: Grids,
+    /// The submission's own summary on each grid.
+    summaries: Vec<Summary>,
+    far: Far,
     /// The earlier submissions. The value says what a comparison needs.
     earlier: BTreeMap<Age, Need>,
 }
@@ -118,11 +123,27 @@ enum Need {
     Statistic,
 }
 
-/// The comparison with one earlier submission.
+/// The comparison with one other submission.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     age: Age,
     offender: Option<Offender>,
+    renewed: Option<Summary>,
+}
+
+impl Comparison {
+    /// Whether the earlier of the two counts against the later one. The same for both.
+    #[must_use]
+    pub fn is_close(&self) -> bool {
+        self.offender.is_some()
+    }
+
+    /// The other submission's summary on the newest grid, if it had none on that grid and D was computed. It may tell the
+    /// submission apart from others without its values.
+    #[must_use]
+    pub fn renewed(&self) -> Option<&Summary> {
+        self.renewed.as_ref()
+    }
 }
 
 impl Plan {
@@ -130,7 +151,7 @@ impl Plan {
     ///
     /// # Errors
     /// When the rules are not valid, or the values are not a sample or in the wrong order.
-    pub fn new(rules: Rules, subject: Provenance, values: Values) -> Result<Self, OriginalityError> {
+    pub fn new(rules: Rules, subject: Provenance, values: Values, grids: Grids) -> Result<Self, OriginalityError> {
         rules.check()?;
         let (sorted, aligned) = match values {
             Values::Aligned(aligned) => (sorted(&subject.submission, aligned.clone())?, Some(aligned)),
@@ -139,23 +160,38 @@ impl Plan {
             }
             Values::Sorted(sorted) => (sorted, None),
         };
-        let summary = Summary::of(&sorted);
-        Ok(Self { rules, subject, sorted, aligned, summary, earlier: BTreeMap::new() })
+        let summaries = grids.iter().map(|grid| Summary::of(&sorted, grid)).collect();
+        let far = Far::new(rules.similar_threshold, sorted.count());
+        Ok(Self { rules, subject, sorted, aligned, grids, summaries, far, earlier: BTreeMap::new() })
+    }
+
+    /// Whether the values of another submission, earlier or later, must be compared.
+    #[must_use]
+    pub fn needs_values(&self, summary: &Summary) -> bool {
+        self.need(Some(summary)) != Need::Nothing
+    }
+
+    fn need(&self, summary: Option<&Summary>) -> Need {
+        let is_far = summary.is_some_and(|theirs| {
+            let mine = self.summaries.get(usize::from(theirs.grid().version()));
+            mine.is_some_and(|mine| self.far.is_proven(mine, theirs))
+        });
+        match (is_far, self.rules.needs_aligned()) {
+            (false, _) => Need::Statistic,
+            (true, true) => Need::Correlation,
+            (true, false) => Need::Nothing,
+        }
     }
 
     /// Adds another submission, with its summary if there is one. The order does not matter.
     ///
-    /// Changes nothing if the submission is not an earlier one, or was added before.
+    /// Changes nothing if the submission is not an earlier one, or was added before. A summary on a grid that the plan does not
+    /// have decides nothing.
     pub fn add(&mut self, other: &Provenance, summary: Option<&Summary>) {
         if !self.subject.follows(other) {
             return;
         }
-        let is_far = summary.is_some_and(|theirs| !self.rules.needs_values(&self.summary, theirs));
-        let need = match (is_far, self.rules.needs_aligned()) {
-            (false, _) => Need::Statistic,
-            (true, true) => Need::Correlation,
-            (true, false) => Need::Nothing,
-        };
+        let need = self.need(summary);
         self.earlier.entry(other.age()).or_insert(need);
     }
 
@@ -182,11 +218,34 @@ impl Plan {
         values: Values,
     ) -> Result<Comparison, OriginalityError> {
         let need = self.earlier.get(&other.age()).copied().unwrap_or(Need::Nothing);
-        let offender = match need {
-            Need::Nothing => None,
+        self.comparison(other, need, summary, values)
+    }
+
+    /// Compares a later submission: if they are [close](Comparison::is_close), its own result changes.
+    ///
+    /// # Errors
+    /// When summary, values and the scored submission do not belong together.
+    pub fn compare_later(
+        &self,
+        later: &Provenance,
+        summary: &Summary,
+        values: Values,
+    ) -> Result<Comparison, OriginalityError> {
+        self.comparison(later, self.need(Some(summary)), Some(summary), values)
+    }
+
+    fn comparison(
+        &self,
+        other: &Provenance,
+        need: Need,
+        summary: Option<&Summary>,
+        values: Values,
+    ) -> Result<Comparison, OriginalityError> {
+        let (offender, renewed) = match need {
+            Need::Nothing => (None, None),
             Need::Correlation | Need::Statistic => self.offender(&other.submission, need, summary, values)?,
         };
-        Ok(Comparison { age: other.age(), offender })
+        Ok(Comparison { age: other.age(), offender, renewed })
     }
 
     fn offender(
@@ -195,32 +254,46 @@ impl Plan {
         need: Need,
         summary: Option<&Summary>,
         values: Values,
-    ) -> Result<Option<Offender>, OriginalityError> {
+    ) -> Result<(Option<Offender>, Option<Summary>), OriginalityError> {
         let correlation = self.correlation(submission, &values)?;
         if need == Need::Correlation && correlation.is_none() {
-            return Ok(None);
+            return Ok((None, None));
         }
         let theirs = match values {
             Values::Sorted(sorted) => sorted,
             Values::Aligned(aligned) => sorted(submission, aligned)?,
         };
-        let near = match need {
+        let (near, renewed) = match need {
             Need::Statistic => {
-                if summary.is_some_and(|summary| Summary::of(&theirs) != *summary) {
-                    return Err(OriginalityError::SummaryMismatch { submission: submission.to_owned() });
-                }
-                ks::statistic_below(&self.sorted, &theirs, self.rules.similar_threshold)
+                let renewed = self.renewed(submission, summary, &theirs)?;
+                (ks::statistic_below(&self.sorted, &theirs, self.rules.similar_threshold), renewed)
             }
-            Need::Correlation | Need::Nothing => None,
+            Need::Correlation | Need::Nothing => (None, None),
         };
         let statistic = match (near, correlation) {
             (Some(statistic), _) => statistic,
             (None, Some(_)) => ks::statistic(&self.sorted, &theirs),
-            (None, None) => return Ok(None),
+            (None, None) => return Ok((None, renewed)),
         };
         let equal = self.rules.equal_threshold;
         let closeness = near.map(|d| if d < equal { Closeness::Equal } else { Closeness::Similar });
-        Ok(Some(Offender { submission: submission.to_owned(), statistic, closeness, correlation }))
+        let offender = Offender { submission: submission.to_owned(), statistic, closeness, correlation };
+        Ok((Some(offender), renewed))
+    }
+
+    /// Checks that values belong to a summary, and summarises them on the newest grid if the summary does not.
+    fn renewed(
+        &self,
+        submission: &str,
+        summary: Option<&Summary>,
+        values: &Sorted,
+    ) -> Result<Option<Summary>, OriginalityError> {
+        let newest = self.grids.newest();
+        let Some(summary) = summary else { return Ok(Some(Summary::of(values, newest))) };
+        if self.grids.get(summary.grid()).is_some_and(|grid| Summary::of(values, grid) != *summary) {
+            return Err(OriginalityError::SummaryMismatch { submission: submission.to_owned() });
+        }
+        Ok((summary.grid() != newest.id()).then(|| Summary::of(values, newest)))
     }
 
     /// Pearson's correlation with the values of an earlier submission, if it counts.

@@ -20,10 +20,13 @@ pub(crate) struct Content {
     pub(crate) submissions: BTreeMap<String, Value>,
     /// Items of the table of summaries by id.
     pub(crate) summaries: BTreeMap<String, Value>,
+    /// The bytes of a page of a query, and how many units of reading the requests took.
+    pub(crate) page_bytes: Option<usize>,
+    pub(crate) read_units: usize,
 }
 
-/// A change of the content at the first request that contains this text, before it is answered.
-type Meanwhile = Option<(&'static str, Box<dyn FnOnce(&mut Content) + Send>)>;
+/// A change of the content at the first request that contains these texts, before it is answered.
+type Meanwhile = Option<(Vec<&'static str>, Box<dyn FnOnce(&mut Content) + Send>)>;
 
 /// The services, and the function's clients of them.
 pub(crate) struct World {
@@ -39,14 +42,17 @@ impl World {
         let (shared, happens) = (Arc::clone(&content), Arc::clone(&meanwhile));
         let server = Server::start(move |request, _| {
             let mut content = shared.lock().unwrap();
-            if let Some((_, change)) = happens.lock().unwrap().take_if(|(at, _)| request.line.contains(*at)) {
+            let operation = request.header("x-amz-target").map(|target| target.rsplit_once('.').unwrap().1.to_owned());
+            let text = match &operation {
+                Some(operation) => format!("{operation} {}", String::from_utf8_lossy(&request.body)),
+                None => request.line.clone(),
+            };
+            let happens = happens.lock().unwrap().take_if(|(at, _)| at.iter().all(|part| text.contains(part)));
+            if let Some((_, change)) = happens {
                 change(&mut content);
             }
-            match request.header("x-amz-target") {
-                Some(target) => {
-                    let operation = target.rsplit_once('.').unwrap().1.to_owned();
-                    content.dynamodb(&operation, &serde_json::from_slice(&request.body).unwrap())
-                }
+            match operation {
+                Some(operation) => content.dynamodb(&operation, &serde_json::from_slice(&request.body).unwrap()),
                 None => content.s3(request),
             }
         })
@@ -54,17 +60,23 @@ impl World {
         Self { content, meanwhile, server }
     }
 
-    /// Changes the content at the first request that contains this text, before it is answered.
-    pub(crate) fn meanwhile(&self, at: &'static str, change: impl FnOnce(&mut Content) + Send + 'static) {
-        *self.meanwhile.lock().unwrap() = Some((at, Box::new(change)));
+    /// Changes the content at the first request that contains these texts, before it is answered. A request to DynamoDB is its
+    /// operation and its body.
+    pub(crate) fn meanwhile(&self, at: &[&'static str], change: impl FnOnce(&mut Content) + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some((at.to_vec(), Box::new(change)));
     }
 
     /// A new instance of the function, with nothing in memory.
     pub(crate) fn deps(&self) -> Deps {
+        self.deps_with_segments_of("2048")
+    }
+
+    pub(crate) fn deps_with_segments_of(&self, count: &str) -> Deps {
         let variables: Variables = [
             ("STACK_NAME", "mm"),
             ("SUBMISSIONS_TABLE", "submissions"),
             ("SUMMARIES_TABLE", "summaries"),
+            ("SUMMARIES_PER_SEGMENT", count),
             ("SCORING_BUCKET", "scoring"),
             ("OUTPUT_S3_BUCKET", "models"),
             ("CHALLENGE_INSTANCE_TYPES", "ml.m5.large, ml.c5.xlarge"),
@@ -97,7 +109,7 @@ impl World {
     }
 
     pub(crate) fn snapshot(&self) -> Content {
-        self.content.lock().unwrap().clone()
+        Content { read_units: 0, ..self.content.lock().unwrap().clone() }
     }
 }
 
@@ -161,12 +173,29 @@ impl Content {
             "GetItem" => {
                 assert_eq!(input["ConsistentRead"], true);
                 let id = input["Key"]["submissionId"]["S"].as_str().unwrap();
+                self.read_units += table.get(id).map_or(1, |item| size(item).div_ceil(UNIT));
                 ok(table.get(id).map_or(json!({}), |item| json!({"Item": item})))
             }
+            "DeleteItem" => {
+                assert_eq!(input["ConditionExpression"], "packed = :before");
+                let id = input["Key"]["submissionId"]["S"].as_str().unwrap();
+                let before = &input["ExpressionAttributeValues"][":before"];
+                if table.get(id).is_none_or(|item| item["packed"] != *before) {
+                    return refused("ConditionalCheckFailedException");
+                }
+                table.remove(id);
+                ok(json!({}))
+            }
             "PutItem" => {
-                assert_eq!(input["ConditionExpression"], "attribute_not_exists(submissionId)");
                 let id = input["Item"]["submissionId"]["S"].as_str().unwrap();
-                if table.contains_key(id) {
+                let before = &input["ExpressionAttributeValues"][":before"];
+                let holds = match input["ConditionExpression"].as_str().unwrap() {
+                    "attribute_not_exists(submissionId)" => !table.contains_key(id),
+                    "packed = :before" => table.get(id).is_some_and(|item| item["packed"] == *before),
+                    "revision = :before" => table.get(id).is_some_and(|item| item["revision"] == *before),
+                    other => panic!("unexpected condition {other}"),
+                };
+                if !holds {
                     return refused("ConditionalCheckFailedException");
                 }
                 table.insert(id.to_owned(), input["Item"].clone());
@@ -174,17 +203,30 @@ impl Content {
             }
             "Query" => {
                 assert_eq!(input["ConsistentRead"], true);
-                assert_eq!(input["KeyConditionExpression"], "challengeId = :challengeId");
+                assert_eq!(input["KeyConditionExpression"], "challengeId = :challengeId AND submissionId < :index");
                 let challenge = &input["ExpressionAttributeValues"][":challengeId"];
-                // Two items on a page.
+                let end = input["ExpressionAttributeValues"][":index"]["S"].as_str().unwrap();
                 let after = input["ExclusiveStartKey"]["submissionId"]["S"].as_str();
                 let mut items = table.iter().filter(|(id, item)| {
-                    &item["challengeId"] == challenge && after.is_none_or(|after| id.as_str() > after)
+                    let id = id.as_str();
+                    &item["challengeId"] == challenge && id < end && after.is_none_or(|after| id > after)
                 });
-                let page: Vec<_> = items.by_ref().take(2).collect();
-                let mut answer = json!({"Items": page.iter().map(|(_, item)| item).collect::<Vec<_>>()});
+                let mut page = Vec::new();
+                let mut bytes = 0;
+                let mut last = Value::Null;
+                for (id, item) in items.by_ref() {
+                    page.push(item);
+                    bytes += size(item);
+                    // Two items, unless pages have a size.
+                    if self.page_bytes.map_or(page.len() == 2, |limit| bytes >= limit) {
+                        last = json!({"challengeId": challenge, "submissionId": {"S": id}});
+                        break;
+                    }
+                }
+                self.read_units += bytes.div_ceil(UNIT).max(1);
+                let mut answer = json!({"Items": page});
                 if items.next().is_some() {
-                    answer["LastEvaluatedKey"] = json!({"challengeId": challenge, "submissionId": {"S": page[1].0}});
+                    answer["LastEvaluatedKey"] = last;
                 }
                 ok(answer)
             }
@@ -204,6 +246,25 @@ impl Content {
     }
 }
 
+/// A consistent read of so many bytes takes one unit.
+const UNIT: usize = 4096;
+
+/// The size of an item, by <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>.
+fn size(item: &Value) -> usize {
+    fn of(value: &Value) -> usize {
+        let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
+        match kind.as_str() {
+            "S" => value.as_str().unwrap().len(),
+            "B" => value.as_str().unwrap().len() / 4 * 3,
+            "N" => value.as_str().unwrap().len() / 2 + 2,
+            "L" => 3 + value.as_array().unwrap().iter().map(|value| 1 + of(value)).sum::<usize>(),
+            "M" => 3 + value.as_object().unwrap().iter().map(|(name, value)| 1 + name.len() + of(value)).sum::<usize>(),
+            _ => 1,
+        }
+    }
+    item.as_object().unwrap().iter().map(|(name, value)| name.len() + of(value)).sum()
+}
+
 /// Whether the condition of an update holds for an existing item.
 fn holds(input: &Value, item: &Value) -> bool {
     let condition = input["ConditionExpression"].as_str().unwrap();
@@ -216,11 +277,7 @@ fn holds(input: &Value, item: &Value) -> bool {
     let result = &item[input["ExpressionAttributeNames"]["#result"].as_str().unwrap()];
     match condition {
         "attribute_not_exists(#result)" => result.is_null(),
-        "(attribute_not_exists(#result) OR #result.compared < :compared)" => {
-            let number = |value: &Value| value["N"].as_str().unwrap().parse::<u64>().unwrap();
-            result.is_null()
-                || number(&result["M"]["compared"]) < number(&input["ExpressionAttributeValues"][":compared"])
-        }
+        "#result.compared = :compared" => result["M"]["compared"] == input["ExpressionAttributeValues"][":compared"],
         other => panic!("unexpected condition {other}"),
     }
 }

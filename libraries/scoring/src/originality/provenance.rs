@@ -44,6 +44,7 @@ impl Provenance {
 mod tests {
     use super::super::{Plan, Rules, Values};
     use super::*;
+    use crate::grid::Grids;
     use crate::sorted::Sorted;
 
     fn from(submission: &str, user: &str, challenge: &str, created: i128) -> Provenance {
@@ -65,7 +66,7 @@ mod tests {
             subject.clone(),
         ];
         let values = Values::Sorted(Sorted::new(vec![0.5]).unwrap());
-        let mut plan = Plan::new(Rules::default(), subject, values).unwrap();
+        let mut plan = Plan::new(Rules::default(), subject, values, Grids::default()).unwrap();
         for other in &others {
             plan.add(other, None);
         }

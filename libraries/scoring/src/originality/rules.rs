@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::summary::Summary;
-
 /// The thresholds of originality. In JSON every field is optional, and unknown fields are refused.
 ///
 /// Values read from JSON are not checked yet; see [`check`](Self::check).
@@ -67,12 +65,6 @@ impl Rules {
     #[must_use]
     pub fn needs_aligned(&self) -> bool {
         self.max_correlation.is_some()
-    }
-
-    /// Whether D of a pair must be computed, because the summaries do not prove that the samples are far apart.
-    #[must_use]
-    pub fn needs_values(&self, first: &Summary, second: &Summary) -> bool {
-        !first.proves_far(second, self.similar_threshold)
     }
 }
 

@@ -8,6 +8,7 @@ mod bounds;
 mod clusters;
 mod concordance;
 mod csv;
+mod grids;
 mod messages;
 mod metrics;
 mod near_copies;
@@ -15,7 +16,7 @@ mod reading;
 mod statistic;
 
 use proptest::prelude::*;
-use scoring::Sorted;
+use scoring::{Pool, Sorted};
 
 /// Samples of every relevant kind: tied, constant, tiny, narrow, wide.
 fn values() -> impl Strategy<Value = Vec<f64>> {
@@ -32,6 +33,14 @@ fn values() -> impl Strategy<Value = Vec<f64>> {
 
 fn sorted(values: &[f64]) -> Sorted {
     Sorted::new(values.to_vec()).unwrap()
+}
+
+fn pool(samples: &[impl AsRef<[f64]>]) -> Pool {
+    let mut pool = Pool::default();
+    for sample in samples {
+        pool.add(&sorted(sample.as_ref()));
+    }
+    pool
 }
 
 /// D by its definition: tries every value of both samples, and counts from scratch each time.

@@ -2,9 +2,9 @@ use proptest::prelude::*;
 use scoring::originality::{
     Closeness, Comparison, Offender, Originality, OriginalityError, Plan, Provenance, RuleError, Rules, Values,
 };
-use scoring::{Sorted, Summary, ks, pearson};
+use scoring::{Grid, Grids, Sorted, Summary, ks, pearson};
 
-use super::{definition, sorted};
+use super::{definition, sorted, values};
 
 fn from(submission: &str, user: &str, created: i128) -> Provenance {
     Provenance { submission: submission.into(), user: user.into(), challenge: "r".into(), created }
@@ -15,24 +15,35 @@ fn ordered(rules: &Rules, values: &[f64]) -> Values {
     if rules.needs_aligned() { Values::Aligned(values.to_vec()) } else { Values::Sorted(sorted(values)) }
 }
 
-/// Scores a submission against others. Returns the result and the ids whose values were needed.
+/// Scores a submission against others, some of which have a summary on some grid. Returns the result and the ids whose values
+/// were needed.
 fn score(
     rules: &Rules,
     mine: &[f64],
     others: &[(Provenance, Vec<f64>)],
-    with_summaries: bool,
+    grids: &Grids,
+    grid_of: impl Fn(&str) -> Option<Grid>,
 ) -> (Originality, Vec<String>) {
-    let mut plan = Plan::new(rules.clone(), from("scored", "me", 100), ordered(rules, mine)).unwrap();
-    let summary = |values: &[f64]| with_summaries.then(|| Summary::of(&sorted(values)));
+    let mut plan = Plan::new(rules.clone(), from("scored", "me", 100), ordered(rules, mine), grids.clone()).unwrap();
+    let summary =
+        |other: &Provenance, values: &[f64]| grid_of(&other.submission).map(|grid| Summary::of(&sorted(values), &grid));
     for (other, values) in others {
-        plan.add(other, summary(values).as_ref());
+        plan.add(other, summary(other, values).as_ref());
     }
     let needed: Vec<String> = plan.needed().map(str::to_owned).collect();
     // In the order of `others`, which is not that of the plan.
     let comparisons: Vec<Comparison> = others
         .iter()
         .filter(|(other, _)| needed.contains(&other.submission))
-        .map(|(other, values)| plan.compare(other, summary(values).as_ref(), ordered(rules, values)).unwrap())
+        .map(|(other, values)| {
+            let summary = summary(other, values);
+            let comparison = plan.compare(other, summary.as_ref(), ordered(rules, values)).unwrap();
+            if let Some(renewed) = comparison.renewed() {
+                assert_eq!(*renewed, Summary::of(&sorted(values), grids.newest()));
+                assert_ne!(summary.as_ref(), Some(renewed));
+            }
+            comparison
+        })
         .collect();
     (plan.finish(comparisons).unwrap(), needed)
 }
@@ -50,6 +61,23 @@ fn copies() -> impl Strategy<Value = (Vec<f64>, Vec<Vec<f64>>)> {
             copy
         };
         (base.clone(), moves.into_iter().map(copy).collect())
+    })
+}
+
+/// The grids that the plan knows, and grids of stored summaries: none, a known one, or one that the plan does not know.
+fn grids() -> impl Strategy<Value = (Grids, Vec<Option<Grid>>)> {
+    let pools = prop::collection::vec(values(), 0..4);
+    let stored = prop::collection::vec((0..5_u8, any::<prop::sample::Index>()), 1..12);
+    (pools, stored).prop_map(|(pools, stored)| {
+        let grids = pools.iter().fold(Grids::default(), |grids, pool| grids.with_pool(&super::pool(&[pool])));
+        let known: Vec<Grid> = grids.iter().cloned().collect();
+        let unknown = |version| Grid::from_points(version, vec![0.25, 0.5]).unwrap();
+        let stored = stored.into_iter().map(|(kind, index)| match kind {
+            0 => None,
+            1 => Some(unknown(u16::try_from(index.index(9)).unwrap())),
+            _ => Some(index.get(&known).clone()),
+        });
+        (grids, stored.collect())
     })
 }
 
@@ -79,7 +107,7 @@ proptest! {
     #[test]
     fn the_result_is_that_of_comparing_every_pair_by_definition(
         (mine, theirs) in copies(),
-        with_summaries in any::<bool>(),
+        (grids, stored) in grids(),
         max_similar in 1..4_u32,
         max_correlation in prop_oneof![Just(None), Just(Some(0.95))],
         rotation in 0..12_usize,
@@ -92,7 +120,11 @@ proptest! {
         let mut shuffled = others.clone();
         shuffled.reverse();
         shuffled.rotate_left(rotation % others.len());
-        let (result, _) = score(&rules, &mine, &shuffled, with_summaries);
+        let grid_of = |submission: &str| {
+            let number: usize = submission[1..].parse().unwrap();
+            stored[number % stored.len()].clone()
+        };
+        let (result, _) = score(&rules, &mine, &shuffled, &grids, grid_of);
         let (original, similar_count, offenders) = exhaustive(&rules, &mine, &others);
         prop_assert_eq!((result.original, result.similar_count), (original, similar_count));
         prop_assert_eq!(result.offenders, offenders);
@@ -100,10 +132,32 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_later_submission_is_close_if_the_earlier_one_counts_against_it(
+        (mine, theirs) in copies(),
+        (grids, stored) in grids(),
+        max_correlation in prop_oneof![Just(None), Just(Some(0.95))],
+    ) {
+        let rules = Rules { max_correlation, ..Rules::default() };
+        let subject = from("scored", "me", 100);
+        let plan = Plan::new(rules.clone(), subject.clone(), ordered(&rules, &mine), grids).unwrap();
+        for (values, grid) in theirs.iter().zip(stored.iter().flatten()) {
+            let later = from("later", "you", 101);
+            let summary = Summary::of(&sorted(values), grid);
+            let comparison = plan.compare_later(&later, &summary, ordered(&rules, values)).unwrap();
+            let (_, _, offenders) = exhaustive(&rules, values, &[(subject.clone(), mine.clone())]);
+            prop_assert_eq!(comparison.is_close(), !offenders.is_empty());
+            // Whoever is not asked to compare would learn nothing.
+            prop_assert!(plan.needs_values(&summary) || offenders.is_empty());
+        }
+    }
+}
+
 /// Scores a submission against named ones of the same age.
 fn against(rules: &Rules, mine: &[f64], theirs: &[(&str, Vec<f64>)]) -> (bool, Vec<Offender>, Vec<String>) {
     let others: Vec<_> = theirs.iter().map(|(name, values)| (from(name, "you", 1), values.clone())).collect();
-    let (result, needed) = score(rules, mine, &others, true);
+    let (result, needed) = score(rules, mine, &others, &Grids::default(), |_| Some(Grid::uniform()));
     (result.original, result.offenders, needed)
 }
 
@@ -161,13 +215,14 @@ fn a_correlated_submission_is_listed_with_its_statistic() {
 fn values_that_do_not_belong_together_are_an_error() {
     let (mine, near) = ([0.5, 0.6], [0.5, 0.7]);
     let plan = |rules: &Rules| {
-        let mut plan = Plan::new(rules.clone(), from("scored", "me", 100), ordered(rules, &mine)).unwrap();
+        let subject = from("scored", "me", 100);
+        let mut plan = Plan::new(rules.clone(), subject, ordered(rules, &mine), Grids::default()).unwrap();
         plan.add(&from("other", "you", 1), None);
         plan
     };
     let other = from("other", "you", 1);
     let by_value = plan(&Rules::default());
-    let summary_of_another = Summary::of(&sorted(&mine));
+    let summary_of_another = Summary::of(&sorted(&mine), &Grid::uniform());
     assert_eq!(
         by_value.compare(&other, Some(&summary_of_another), Values::Sorted(sorted(&near))),
         Err(OriginalityError::SummaryMismatch { submission: "other".into() })
@@ -183,17 +238,19 @@ fn values_that_do_not_belong_together_are_an_error() {
     let not_aligned = |submission: &str| OriginalityError::NotAligned { submission: submission.into() };
     assert_eq!(by_id.compare(&other, None, Values::Sorted(sorted(&near))), Err(not_aligned("other")));
     let scored = || from("scored", "me", 100);
-    let unsorted = Plan::new(correlated, scored(), Values::Sorted(Sorted::new(mine.to_vec()).unwrap()));
+    let unsorted =
+        Plan::new(correlated, scored(), Values::Sorted(Sorted::new(mine.to_vec()).unwrap()), Grids::default());
     assert_eq!(unsorted.unwrap_err(), not_aligned("scored"));
     let none_allowed = Rules { max_similar: 0, ..Rules::default() };
-    let refused = Plan::new(none_allowed, scored(), Values::Aligned(mine.to_vec()));
+    let refused = Plan::new(none_allowed, scored(), Values::Aligned(mine.to_vec()), Grids::default());
     assert_eq!(refused.unwrap_err(), OriginalityError::Rules(RuleError::NoneAllowed));
 }
 
 #[test]
 fn a_submission_that_is_added_or_compared_twice_counts_once() {
     let (mine, other) = (moved(0), from("theirs", "you", 1));
-    let mut plan = Plan::new(Rules::default(), from("scored", "me", 100), Values::Sorted(sorted(&mine))).unwrap();
+    let values = Values::Sorted(sorted(&mine));
+    let mut plan = Plan::new(Rules::default(), from("scored", "me", 100), values, Grids::default()).unwrap();
     plan.add(&other, None);
     plan.add(&other, None);
     let comparison = plan.compare(&other, None, Values::Sorted(sorted(&moved(20)))).unwrap();
