@@ -242,7 +242,9 @@ async fn the_two_synchronous_tasks_get_exactly_these_arguments(stack: &Stack) ->
         "QueuedTimeoutInMinutesOverride": 480,
         "EnvironmentVariablesOverride": [
             variable("BUILD_CONTEXT", "code"),
+            variable("BASE_IMAGES", "public.ecr.aws/docker/library/busybox:1.37"),
             variable("IMAGE_REPOSITORY_URI", &format!("{registry}/SAFE-ID")),
+            variable("IMAGE_TAG", "build-0-1"),
             variable("MAX_IMAGE_BYTES", "10737418240"),
         ],
     });

@@ -10,7 +10,7 @@ use local::broker::TOPIC;
 use local::challenge::CHALLENGE;
 use local::deploy::{Deployed, INPUT_BUCKET, INPUT_PREFIX, OUTPUT_BUCKET, STACK};
 use local::emulator::REGION;
-use local::engine::Limits;
+use local::engine::{Limits, Trust};
 use local::parameters::Parameters;
 use local::stack::{Options, SAMPLE_ID, Stack};
 
@@ -50,7 +50,7 @@ impl StackArguments {
         Ok(Options {
             kafka: self.kafka_url.clone(),
             limits: Limits { memory_bytes: self.memory << 20, disk_bytes: self.disk << 30 },
-            trust: self.trust,
+            trust: if self.trust { Trust::Always } else { Trust::Never },
             wait_scale: self.wait_scale,
             parameters: self.parameters.clone(),
             ..Options::new(root)

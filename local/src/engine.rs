@@ -27,6 +27,17 @@ pub enum Engine {
     Trusted(Trusted),
 }
 
+/// Whether submissions are trusted as programs are that one installs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// They need an enclosure.
+    Never,
+    /// They need none where the machine offers none.
+    WhereNeeded,
+    /// They need none.
+    Always,
+}
+
 /// What one build or training job may use.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -55,23 +66,25 @@ pub(crate) enum Job {
 }
 
 impl Engine {
-    /// Finds what this machine offers. Without an enclosure, a submission has to be trusted.
-    pub async fn find(root: &Path, trust: bool) -> Result<Self> {
+    /// Finds what this machine offers.
+    pub async fn find(root: &Path, trust: Trust) -> Result<Self> {
         let enclosures = Enclosures::new(root);
         let missing = enclosures.missing().await?;
-        if missing.is_empty() && !trust {
-            enclosures.clean().await?;
-            return Ok(Self::Enclosed(enclosures));
-        }
-        if !trust {
-            bail!(
-                "this machine cannot keep a stranger's submission away from your files, processes and network. Missing: {}. Run `make setup` as root, or run the command as root. If you trust the submission as you trust a program that you install, add --trust: it is then built and run without an enclosure",
+        match trust {
+            Trust::Never | Trust::WhereNeeded if missing.is_empty() => {
+                enclosures.clean().await?;
+                Ok(Self::Enclosed(enclosures))
+            }
+            Trust::Never => bail!(
+                "this machine cannot keep a submission away from your files, processes and network. Missing: {}. Run `make setup` and this command as root. If you trust the submission as you trust a program that you install, add --trust: it is then built and run with docker or podman as they are",
                 missing.join(", ")
-            );
+            ),
+            Trust::Always | Trust::WhereNeeded => {
+                let trusted = Trusted::find(root).await?;
+                trusted.remove_left_containers().await?;
+                Ok(Self::Trusted(trusted))
+            }
         }
-        let trusted = Trusted::find(root).await?;
-        trusted.remove_left_containers().await?;
-        Ok(Self::Trusted(trusted))
     }
 
     /// The engine's name.

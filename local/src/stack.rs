@@ -14,7 +14,7 @@ use crate::challenge;
 use crate::clients::{Clients, Tasks};
 use crate::deploy::{self, Deployed};
 use crate::emulator::Emulator;
-use crate::engine::{Engine, Limits};
+use crate::engine::{Engine, Limits, Trust};
 use crate::process::is_running;
 use crate::stand_in::activity::{self, Worker};
 use crate::stand_in::code_build::CodeBuild;
@@ -37,8 +37,7 @@ pub struct Options {
     pub kafka: Option<String>,
     /// What a build or training job may use.
     pub limits: Limits,
-    /// Builds and runs submissions without an enclosure.
-    pub trust: bool,
+    pub trust: Trust,
     /// A folder that training containers get as their data, instead of the sample data. Their predictions are not scored,
     /// because only the sample data has a challenge.
     pub data: Option<PathBuf>,
@@ -58,7 +57,7 @@ impl Options {
             root,
             kafka: None,
             limits: Limits { memory_bytes: 4 << 30, disk_bytes: 20 << 30 },
-            trust: false,
+            trust: Trust::Never,
             data: None,
             wait_scale: 1.0,
             parameters: Vec::new(),

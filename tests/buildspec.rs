@@ -1,0 +1,338 @@
+//! What `buildspec.yml` does before the participant's first line and after the last, with programs that record how they are called
+//! in place of docker and iptables, and with a real client and registries that answer each way.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde::Deserialize;
+use tempfile::TempDir;
+
+#[derive(Deserialize)]
+struct Buildspec {
+    phases: Phases,
+}
+
+#[derive(Deserialize)]
+struct Phases {
+    install: Commands,
+    pre_build: Commands,
+    build: Commands,
+    post_build: Commands,
+}
+
+#[derive(Deserialize)]
+struct Commands {
+    commands: Vec<String>,
+}
+
+fn buildspec() -> Buildspec {
+    serde_saphyr::from_str(include_str!("../buildspec.yml")).unwrap()
+}
+
+/// A machine on which commands of the buildspec run.
+struct Machine {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Machine {
+    /// `programs` are scripts by name. Each call is recorded. `sleep` takes no time.
+    fn new(programs: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("bin")).unwrap();
+        let machine = Self { folder, variables: Vec::new() };
+        let quiet = ["docker", "iptables", "curl", "aws", "sleep"].map(|name| (name, "exit 0"));
+        for (name, script) in quiet.iter().chain(programs) {
+            let path = machine.path(&format!("bin/{name}"));
+            let record = machine.path("calls");
+            let text = format!("#!/bin/bash\necho \"{name} $*\" >>{}\n{script}\n", record.display());
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        fs::write(machine.path("Dockerfile"), "FROM scratch\n").unwrap();
+        machine
+            .with("BUILD_CONTEXT", ".")
+            .with("IMAGE_REPOSITORY_URI", "1.dkr.ecr.eu-west-1.amazonaws.com/d01c")
+            .with("IMAGE_TAG", "build-0-1")
+            .with("MAX_IMAGE_BYTES", "1000")
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs commands one after another in one shell, as CodeBuild does, until one fails. Then prints what is exported.
+    fn run(&self, commands: &[&str]) -> Ran {
+        let mut script = String::new();
+        for command in commands {
+            script += &format!("{command}\n[ $? = 0 ] || exit $?\n");
+        }
+        script += "printf '%s\\n' \"MISSING=$MISSING_IMAGE\" \"BASES=$BASE_DIGESTS\" \"DIGEST=$IMAGE_DIGEST\"";
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .current_dir(self.folder.path())
+            .env("PATH", format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap()))
+            .env("CODEBUILD_SRC_DIR", self.folder.path())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .output()
+            .unwrap();
+        Ran { output, calls: fs::read_to_string(self.path("calls")).unwrap_or_default() }
+    }
+}
+
+struct Ran {
+    output: Output,
+    calls: String,
+}
+
+impl Ran {
+    fn value(&self, name: &str) -> String {
+        let text = String::from_utf8_lossy(&self.output.stdout);
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
+        line.unwrap_or_else(|| panic!("{name} is not set: {text}")).to_owned()
+    }
+
+    fn succeeded(&self) -> bool {
+        self.output.status.success()
+    }
+}
+
+/// The commands of the phases `install` and `pre_build` that pull, and those that fence.
+fn pulls() -> Vec<String> {
+    let Phases { install, pre_build, .. } = buildspec().phases;
+    let mut commands: Vec<String> =
+        install.commands.into_iter().filter(|command| command.contains("MISSING_IMAGE")).collect();
+    assert_eq!(commands.len(), 1);
+    commands.extend(pre_build.commands);
+    commands
+}
+
+fn fence() -> String {
+    buildspec().phases.install.commands.into_iter().find(|command| command.contains("iptables")).unwrap()
+}
+
+/// What docker prints when it cannot pull, and whether the image is to blame. Sources: the pages and threads beside them.
+const PULLS: [(&str, bool); 12] = [
+    // https://github.com/docker/hub-feedback/issues/2429 and 2505
+    (
+        "Error response from daemon: toomanyrequests: You have reached your pull rate limit. You may increase the limit by authenticating and upgrading: https://www.docker.com/increase-rate-limits",
+        false,
+    ),
+    (
+        "Error response from daemon: toomanyrequests: You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit",
+        false,
+    ),
+    // https://github.com/docker-library/docker/issues/192
+    ("Error response from daemon: received unexpected HTTP status: 503 Service Unavailable", false),
+    // https://github.com/docker/for-linux/issues/1078; the two after it are constructed
+    (
+        "Error response from daemon: Get \"https://registry-1.docker.io/v2/\": net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)",
+        false,
+    ),
+    (
+        "Error response from daemon: Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io on 10.0.0.2:53: server misbehaving",
+        false,
+    ),
+    ("Error response from daemon: Get \"https://registry-1.docker.io/v2/\": net/http: TLS handshake timeout", false),
+    // https://github.com/docker/hub-feedback/issues/2246; the first and the third are constructed
+    ("Error response from daemon: manifest for busybox:nope not found: manifest unknown: manifest unknown", true),
+    (
+        "Error response from daemon: pull access denied for nope, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
+        true,
+    ),
+    ("no matching manifest for linux/amd64 in the manifest list entries", true),
+    // https://github.com/gpustack/gpustack/issues/4860, with the containerd image store
+    (
+        "Error response from daemon: failed to resolve reference \"docker.io/library/busybox:nope\": docker.io/library/busybox:nope: not found",
+        true,
+    ),
+    // https://github.com/awslabs/amazon-ecr-credential-helper/issues/456 and https://github.com/tusc/ntopng-udm/issues/1
+    (
+        "Error response from daemon: Head \"https://1.dkr.ecr.eu-west-1.amazonaws.com/v2/x/manifests/latest\": no basic auth credentials",
+        true,
+    ),
+    ("Error response from daemon: unauthorized: access to the requested resource is not authorized", true),
+];
+
+fn pulling(images: &str, docker: &str) -> Ran {
+    let machine = Machine::new(&[("docker", docker)]).with("BASE_IMAGES", images);
+    let pulls = pulls();
+    machine.run(&pulls.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_missing_image_is_the_participants_fault_and_a_registry_that_fails_is_not() {
+    for (said, is_missing) in PULLS {
+        let docker = format!("[ \"$1\" != image ] || exit 1\ncat >&2 <<'X'\n{said}\nX\nexit 1");
+        let ran = pulling("python:3.13", &docker);
+        assert_eq!(ran.succeeded(), is_missing, "{said}");
+        if is_missing {
+            assert_eq!(ran.value("MISSING"), "python:3.13", "{said}");
+        } else {
+            assert_eq!(ran.calls.matches("docker pull").count(), 4, "{said}");
+        }
+    }
+    let build = buildspec().phases.build.commands;
+    let machine = Machine::new(&[]).with("MISSING_IMAGE", "python:3.13");
+    let ran = machine.run(&[&build[0]]);
+    assert!(!ran.succeeded());
+    assert!(String::from_utf8_lossy(&ran.output.stdout).contains("The image python:3.13 does not exist"));
+}
+
+#[test]
+fn a_registry_of_the_participants_choice_is_pulled_from_in_a_phase_of_its_own() {
+    let fails = "[ \"$1\" != image ] || exit 1\n[[ \"$*\" != *example.com* ]]";
+    let Phases { install, pre_build, .. } = buildspec().phases;
+    let images = "python:3.13 quay.io/x/y registry.example.com/x registry.example.com:5000/y public.ecr.aws/z/z:1";
+    let machine = Machine::new(&[("docker", fails)]).with("BASE_IMAGES", images);
+    let install = install.commands.iter().find(|command| command.contains("MISSING_IMAGE")).unwrap();
+    let ran = machine.run(&[install]);
+    assert!(ran.succeeded(), "the install phase pulls only from registries that everyone uses");
+    assert!(
+        !ran.calls.contains("example.com")
+            && ran.calls.contains("docker pull --quiet --platform linux/amd64 quay.io/x/y")
+    );
+    let ran = machine.run(&[install, &pre_build.commands[0]]);
+    assert!(!ran.succeeded() && ran.calls.contains("registry.example.com/x"));
+}
+
+#[test]
+fn the_digests_of_the_pulled_images_are_handed_out() {
+    let docker = "case \"$*\" in
+        *RepoDigests*) echo \"${@: -1}@sha256:77\" ;;
+        'image inspect'*) exit 1 ;;
+        esac";
+    let ran = pulling("python:3.13 registry.example.com/x", docker);
+    assert_eq!(ran.value("BASES"), "python:3.13=sha256:77 registry.example.com/x=sha256:77");
+}
+
+#[test]
+fn the_directive_for_a_frontend_is_taken_out_and_nothing_else_changes() {
+    let command = buildspec().phases.install.commands.into_iter().find(|command| command.contains("sed -i")).unwrap();
+    let cases = [
+        ("# syntax=docker/dockerfile:1\nFROM x\n# syntax=y\n", "# ignored=docker/dockerfile:1\nFROM x\n# syntax=y\n"),
+        ("# escape=`\n#SYNTAX = docker/dockerfile\nFROM x\n", "# escape=`\n#ignored = docker/dockerfile\nFROM x\n"),
+        ("\u{feff}# syntax=docker/dockerfile:1\nFROM x", "# ignored=docker/dockerfile:1\nFROM x"),
+        ("FROM x\nRUN <<EOF\n# syntax=z\nEOF\n", "FROM x\nRUN <<EOF\n# syntax=z\nEOF\n"),
+        ("\r\n# syntax=z\r\nFROM x\r\n", "\r\n# syntax=z\r\nFROM x\r\n"),
+    ];
+    for (before, after) in cases {
+        let machine = Machine::new(&[]);
+        fs::write(machine.path("Dockerfile"), before).unwrap();
+        assert!(machine.run(&[&command]).succeeded());
+        assert_eq!(fs::read_to_string(machine.path("Dockerfile")).unwrap(), after, "{before:?}");
+    }
+}
+
+#[test]
+fn no_build_starts_unless_the_fence_is_seen_to_hold() {
+    let refused = ("curl", "exit 7");
+    // What a probe in a container does is docker's exit status.
+    let probe = ("docker", "[[ \"$*\" != *curl* ]]");
+    let runs = |programs: &[(&str, &str)]| Machine::new(programs).run(&[&fence()]);
+    let ran = runs(&[refused, probe]);
+    assert!(ran.succeeded(), "{:?}", ran.output);
+    for chain in ["DOCKER-USER", "OUTPUT"] {
+        assert!(ran.calls.contains(&format!("iptables --insert {chain} --destination 169.254.0.0/16 --jump REJECT")));
+    }
+    let probed = ran.calls.find("curl --silent").unwrap();
+    assert!(ran.calls.rfind("iptables").unwrap() < probed, "the probe comes after the rules");
+    assert!(!runs(&[refused, probe, ("iptables", "exit 1")]).succeeded(), "without the rules");
+    assert!(!runs(&[("curl", "exit 0"), probe]).succeeded(), "the build reaches credentials");
+    assert!(!runs(&[refused, ("docker", "exit 0")]).succeeded(), "a container reaches credentials");
+    assert!(!runs(&[refused, ("docker", "[ \"$1\" != run ]")]).succeeded(), "the probe cannot run");
+}
+
+#[test]
+fn the_pushed_digest_is_handed_out_and_a_push_without_one_fails() {
+    let post_build = buildspec().phases.post_build.commands;
+    let commands: Vec<&str> = post_build.iter().map(String::as_str).collect();
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let push = |line: &str, status: u8| {
+        let docker =
+            format!("[ \"$1\" != push ] || {{ echo 'The push refers to repository'; echo '{line}'; exit {status}; }}");
+        Machine::new(&[("docker", &docker)]).with("CODEBUILD_BUILD_SUCCEEDING", "1").run(&commands)
+    };
+    let pushed = push(&format!("build-0-1: digest: {digest} size: 528"), 0);
+    assert!(pushed.succeeded());
+    assert_eq!(pushed.value("DIGEST"), digest);
+    let order = [
+        "iptables --delete OUTPUT",
+        "docker login",
+        "docker push 1.dkr.ecr.eu-west-1.amazonaws.com/d01c:build-0-1",
+        "docker push 1.dkr.ecr.eu-west-1.amazonaws.com/d01c:latest",
+    ];
+    let places: Vec<_> = order.iter().map(|call| pushed.calls.find(call).unwrap_or_else(|| panic!("{call}"))).collect();
+    assert!(places.is_sorted(), "{}", pushed.calls);
+    assert!(!push("build-0-1: digest: sha256:short size: 528", 0).succeeded());
+    assert!(!push(&format!("build-0-1: digest: {digest} size: 528"), 1).succeeded());
+    let failed = Machine::new(&[]).with("CODEBUILD_BUILD_SUCCEEDING", "0").run(&commands);
+    assert!(!failed.succeeded() && !failed.calls.contains("docker push"), "a failed build is not pushed");
+}
+
+/// Real registries on the loopback interface, each with one answer, and the client of the local stack.
+#[cfg(feature = "stack")]
+mod registries {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A registry that gives every request the same answer. It has no end of its own: the test's process ends it.
+    fn registry(answer: &'static str) -> u16 {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 4096];
+                let read = stream.read(&mut request).unwrap_or(0);
+                let is_ping = request[..read].starts_with(b"GET /v2/ ");
+                let ping = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+                // A client that gives up early is none of the test's business.
+                let _ = stream.write_all(if is_ping { ping } else { answer }.as_bytes());
+            }
+        });
+        port
+    }
+
+    #[test]
+    fn real_answers_of_registries_are_told_apart() {
+        let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("../local/engine/trusted/docker");
+        let docker = format!("exec {} \"$@\"", client.display());
+        let cases = [
+            (
+                "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 60\r\nConnection: close\r\n\r\n{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"unknown\"}]} ",
+                true,
+            ),
+            (
+                "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: 56\r\nConnection: close\r\n\r\n{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"denied\"}]} ",
+                true,
+            ),
+            (
+                "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0\r\nContent-Type: application/json\r\nContent-Length: 59\r\nConnection: close\r\n\r\n{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"limited\"}]}",
+                false,
+            ),
+            ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", false),
+            ("", false),
+        ];
+        for (answer, is_missing) in cases {
+            let image = format!("127.0.0.1:{}/x:1", registry(answer));
+            let ran = pulling(&image, &docker);
+            let text = String::from_utf8_lossy(&ran.output.stdout).into_owned();
+            assert_eq!(ran.succeeded(), is_missing, "{answer}: {text}");
+            if is_missing {
+                assert_eq!(ran.value("MISSING"), image, "{text}");
+            }
+        }
+    }
+}
