@@ -55,7 +55,7 @@ def table(figures):
 def cell(measured, unit=""):
     if not measured:
         return "–"
-    number = lambda value: f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"  # noqa: E731
+    number = lambda value: f"{value:,.0f}" if value >= 1000 else f"{value:.{1 if value >= 1 else 2}f}"  # noqa: E731
     text = number(measured["median"])
     if measured["runs"] > 1:
         text += f" ({number(measured['lowest'])}–{number(measured['highest'])})"

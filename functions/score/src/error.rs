@@ -202,6 +202,7 @@ mod tests {
             table::Error::Summary { submission: submission(), source: ItemError::User }.into(),
             table::Error::Summary { submission: submission(), source: ItemError::Id }.into(),
             table::Error::Index { table: table(), challenge: challenge(), source: DecodeError::Grid.into() }.into(),
+            table::Error::IndexMissing { table: table(), challenge: challenge() }.into(),
             table::Error::GridMissing { table: table(), challenge: challenge(), submission: submission(), version: 2 }
                 .into(),
             table::Error::SegmentMissing { location: location() }.into(),

@@ -111,6 +111,15 @@ impl Objects {
         Ok(Some(body.into_bytes().to_vec()))
     }
 
+    /// Whether there are objects whose keys start with a prefix.
+    pub(crate) async fn any_below(&self, prefix: &str) -> Result<bool, Error> {
+        let list = self.s3.list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(1);
+        match list.send().await {
+            Ok(listed) => Ok(!listed.contents().is_empty()),
+            Err(error) => Err(self.not_read("ListObjectsV2", prefix, &error)),
+        }
+    }
+
     /// Writes an object unless there is one, and returns the stored one: all writers get what the first one wrote.
     ///
     /// See <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.

@@ -226,7 +226,7 @@ impl Scorer<'_> {
             .map(async |(submission, summary)| self.summaries.renew(challenge, &submission, summary).await);
         renewals.buffer_unordered(WRITTEN_AT_ONCE).try_collect::<()>().await?;
         match grids::add_if_due(self, challenge).await? {
-            Some(index) => Ok(self.summaries.pack(self.id, challenge, &index).await?),
+            Some(index) => Ok(self.summaries.pack(self.id, challenge, index).await?),
             None => Ok(()),
         }
     }

@@ -51,6 +51,11 @@ pub enum Error {
     )]
     Index { table: String, challenge: ChallengeId, source: ItemError },
     #[error(
+        "The table {table} has no index of the challenge {challenge}, although there are segments with summaries. Restore the item \"{index}\" from the table's backup, then redrive the execution.",
+        index = summaries::INDEX
+    )]
+    IndexMissing { table: String, challenge: ChallengeId },
+    #[error(
         "The summary of the submission {submission} counts on grid {version}, which the index of the challenge {challenge} in the table {table} does not have. Restore the item \"{index}\" from the table's backup, then redrive the execution.",
         index = summaries::INDEX
     )]

@@ -139,6 +139,23 @@ impl Summaries {
 
     /// The index of a challenge as it was last written.
     pub(crate) async fn index(&self, challenge: &ChallengeId) -> Result<Index, Error> {
+        let item = match self.index_item(challenge).await? {
+            Some(item) => item,
+            // An index is written before the first segment, so it is there now, unless it was lost.
+            None if self.objects.any_below(&segment::key(challenge, "")).await? => {
+                let missing = || Error::IndexMissing { table: self.table.clone(), challenge: challenge.clone() };
+                self.index_item(challenge).await?.ok_or_else(missing)?
+            }
+            None => return Ok(Index::default()),
+        };
+        Index::from_item(item).map_err(|source| Error::Index {
+            table: self.table.clone(),
+            challenge: challenge.clone(),
+            source,
+        })
+    }
+
+    async fn index_item(&self, challenge: &ChallengeId) -> Result<Option<HashMap<String, AttributeValue>>, Error> {
         let get = self
             .client
             .get_item()
@@ -146,15 +163,7 @@ impl Summaries {
             .consistent_read(true)
             .key("challengeId", text(challenge.as_str()))
             .key("submissionId", text(INDEX));
-        let got = get.send().await.map_err(|error| self.not_read("GetItem", &error))?;
-        match got.item {
-            None => Ok(Index::default()),
-            Some(item) => Index::from_item(item).map_err(|source| Error::Index {
-                table: self.table.clone(),
-                challenge: challenge.clone(),
-                source,
-            }),
-        }
+        Ok(get.send().await.map_err(|error| self.not_read("GetItem", &error))?.item)
     }
 
     /// Adds a grid at the quantiles of a pool. Returns the index with it, or `None` if another execution changed it meanwhile.
@@ -170,14 +179,22 @@ impl Summaries {
 
     /// Packs items into a segment if there are enough. Of executions that do so at the same time, one succeeds; it alone deletes
     /// the items, and those that an earlier execution packed but did not delete because it was stopped.
-    pub(crate) async fn pack(&self, id: &ChallengeId, challenge: &Challenge, index: &Index) -> Result<(), Error> {
+    pub(crate) async fn pack(&self, id: &ChallengeId, challenge: &Challenge, mut index: Index) -> Result<(), Error> {
         let (packed, open): (Vec<&Item>, Vec<&Item>) = challenge.items.iter().partition(|item| item.is_in_segment);
         let Some(open) = open.get(..self.per_segment) else { return Ok(()) };
+        if index.revision == 0 {
+            // So that a missing index is noticed: where there are segments, there is an index.
+            let first = index.first();
+            if !self.replace_index(id, &index, &first).await? {
+                return Ok(());
+            }
+            index = first;
+        }
         let submissions = open.iter().filter_map(|item| challenge.find(&item.prepared.provenance.submission));
         let bytes = segment::pack(&submissions.collect::<Vec<_>>());
         let name = segment::name(&bytes);
         self.objects.write_once(&segment::key(id, &name), bytes).await?;
-        if self.replace_index(id, index, &index.with_segment(name)).await? {
+        if self.replace_index(id, &index, &index.with_segment(name)).await? {
             tracing::info!(summaries = open.len(), "packed summaries into a segment");
             self.delete(id, packed.iter().chain(open)).await?;
         }

@@ -182,6 +182,55 @@ async fn a_segment_that_is_missing_or_not_valid_is_an_error() {
     finds_the_copy(&run(&deps, "originality", B).await.unwrap());
 }
 
+#[tokio::test]
+async fn an_index_that_is_missing_although_there_are_segments_is_an_error() {
+    let world = world().await;
+    // One participant: there is no index before the first segment.
+    world.register(B, "ann", 2);
+    world.register(D, "dan", 3);
+    world.put("scoring/predictions/r1/dddddddddddddd.csv", predictions(0.25));
+    let deps = world.deps_with_segments_of("2");
+    run(&deps, "prepare", A).await.unwrap();
+    run(&deps, "prepare", B).await.unwrap();
+    // Where the segment is written, the index is already there.
+    world.meanwhile(&["PUT", "/r1/s/"], |content| assert_eq!(content.summaries[INDEX]["revision"]["N"], "1"));
+    run(&deps, "originality", B).await.unwrap();
+    assert_eq!((segments(&world.snapshot()).len(), items(&world.snapshot()).len()), (1, 0));
+    let index = world.content.lock().unwrap().summaries.remove(INDEX).unwrap();
+    for action in ["prepare", "originality"] {
+        let error = run(&deps, action, D).await.unwrap_err();
+        assert_eq!(error.code(), FailureCode::ScoringFault);
+        assert!(error.to_string().contains("no index of the challenge r1, although there are segments"), "{error}");
+    }
+    world.content.lock().unwrap().summaries.insert(INDEX.to_owned(), index);
+    run(&deps, "prepare", D).await.unwrap();
+    assert_eq!(run(&deps, "originality", D).await.unwrap()["offender_count"], 2);
+}
+
+#[tokio::test]
+async fn an_index_and_a_segment_that_are_written_while_the_index_is_read_are_found() {
+    let world = world().await;
+    world.register(B, "ann", 2);
+    world.register(D, "dan", 3);
+    world.put("scoring/predictions/r1/dddddddddddddd.csv", predictions(0.25));
+    let deps = world.deps_with_segments_of("2");
+    for id in [A, B] {
+        run(&deps, "prepare", id).await.unwrap();
+    }
+    let before = world.snapshot();
+    run(&deps, "originality", B).await.unwrap();
+    let after = world.snapshot();
+    *world.content.lock().unwrap() = before;
+    run(&deps, "prepare", D).await.unwrap();
+    let prepared = world.snapshot().summaries[D].clone();
+    world.meanwhile(&["GET", "list-type=2"], move |content| {
+        content.summaries = after.summaries;
+        content.summaries.insert(D.to_owned(), prepared);
+        content.objects.extend(after.objects);
+    });
+    assert_eq!(run(&deps, "originality", D).await.unwrap()["offender_count"], 2);
+}
+
 /// The id and the packed form of an earlier submission, as documented: far from all others, on the uniform grid.
 fn far(nth: u32) -> (String, Vec<u8>) {
     let mut packed = vec![1, 0, 0];

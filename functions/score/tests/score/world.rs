@@ -139,6 +139,14 @@ fn refused(error: &str) -> Reply {
 impl Content {
     fn s3(&mut self, request: &Request) -> Reply {
         let (method, target) = request.line.split_once(' ').unwrap();
+        if let Some((_, query)) = target.split_once("?list-type=2&") {
+            let prefix = query.split('&').find_map(|part| part.strip_prefix("prefix=")).unwrap().replace("%2F", "/");
+            let mut keys = self.objects.keys().filter_map(|key| key.strip_prefix("scoring/"));
+            let found =
+                keys.find(|key| key.starts_with(&prefix)).map(|key| format!("<Contents><Key>{key}</Key></Contents>"));
+            let answer = format!("<ListBucketResult>{}</ListBucketResult>", found.unwrap_or_default());
+            return reply(200, &[], answer.as_bytes());
+        }
         let key = target.split('?').next().unwrap().trim_start_matches('/').to_owned();
         let found = self.objects.get(&key);
         let etag = found.map(|body| format!("\"{}\"", hex::encode(&Sha256::digest(body)[..8])));

@@ -24,6 +24,11 @@ impl Index {
         Self { revision: self.revision + 1, grids: self.grids.with_pool(pool), ..self.clone() }
     }
 
+    /// This index, written for the first time.
+    pub(super) fn first(&self) -> Self {
+        Self { revision: 1, ..self.clone() }
+    }
+
     /// This index and one more segment.
     pub(super) fn with_segment(&self, name: String) -> Self {
         let segments = self.segments.iter().cloned().chain([name]).collect();
