@@ -20,20 +20,12 @@ pub(crate) struct DockerfileStep {
 }
 
 impl DockerfileStep {
-    /// In words, such as `step 2/5, line 7`. Empty if neither is known. The instruction is not in it: it is the participant's
-    /// code, and messages can be read by competitors.
+    /// In words, such as ``step 2/5, line 7, `RUN false` ``. Empty if only the error is known.
     pub(crate) fn position(&self) -> String {
         let number = self.number.as_ref().map(|number| format!("step {number}"));
         let line = self.line.map(|line| format!("line {line}"));
-        [number, line].into_iter().flatten().collect::<Vec<_>>().join(", ")
-    }
-
-    /// The instruction and its error.
-    pub(crate) fn detail(&self) -> String {
-        match &self.instruction {
-            Some(instruction) if !self.error.contains(instruction) => format!("`{instruction}`: {}", self.error),
-            _ => self.error.clone(),
-        }
+        let instruction = self.instruction.as_ref().map(|instruction| format!("`{instruction}`"));
+        [number, line, instruction].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -117,12 +109,6 @@ mod tests {
 
     use super::*;
 
-    /// The position and the instruction.
-    fn shown(step: &DockerfileStep) -> String {
-        let instruction = step.instruction.as_ref().map(|instruction| format!("`{instruction}`"));
-        [Some(step.position()), instruction].into_iter().flatten().collect::<Vec<_>>().join(", ")
-    }
-
     fn found(log: &str) -> DockerfileStep {
         failed_dockerfile_step(log.lines()).unwrap()
     }
@@ -137,10 +123,10 @@ mod tests {
              ------\nDockerfile:3\n--------------------\n   3 | >>> RUN pip install -r requirements.txt\n--------------------\n\
              ERROR: failed to solve: process \"/bin/sh -c pip install -r requirements.txt\" did not complete successfully: exit code: 1\n",
         );
-        assert_eq!(shown(&step), "step 2/3, line 3, `RUN pip install -r requirements.txt`");
+        assert_eq!(step.position(), "step 2/3, line 3, `RUN pip install -r requirements.txt`");
         assert!(step.error.ends_with("did not complete successfully: exit code: 1"), "{}", step.error);
         let step = found(" > [builder 4/9] COPY a b:\nERROR: failed to build: failed to solve: \"/a\": not found");
-        assert_eq!(shown(&step), "step 4/9, `COPY a b`");
+        assert_eq!(step.position(), "step 4/9, `COPY a b`");
     }
 
     #[test]
@@ -149,9 +135,9 @@ mod tests {
             "Step 1/2 : FROM busybox\n ---> 1\nStep 2/2 : RUN false\n ---> Running in 2\n\
              The command '/bin/sh -c false' returned a non-zero code: 1\n",
         );
-        assert_eq!(shown(&step), "step 2/2, `RUN false`");
+        assert_eq!(step.position(), "step 2/2, `RUN false`");
         let step = found("Step 2/3 : COPY a b\nCOPY failed: file not found in build context");
-        assert_eq!(shown(&step), "step 2/3, `COPY a b`");
+        assert_eq!(step.position(), "step 2/3, `COPY a b`");
     }
 
     #[test]
@@ -160,11 +146,11 @@ mod tests {
             "STEP 1/2: FROM busybox\nSTEP 2/2: RUN cat requirements.txt\ncat: can't open 'requirements.txt'\n\
              Error: building at STEP \"RUN cat requirements.txt\": while running runtime: exit status 1\n",
         );
-        assert_eq!(shown(&step), "step 2/2, `RUN cat requirements.txt`");
+        assert_eq!(step.position(), "step 2/2, `RUN cat requirements.txt`");
         let copied = found(
             "STEP 1/1: COPY a /a\nError: building at STEP \"COPY a /a\": checking on sources under \"/tmp/b\": copier: stat: \"/a\": no such file\n",
         );
-        assert_eq!(shown(&copied), "step 1/1, `COPY a /a`");
+        assert_eq!(copied.position(), "step 1/1, `COPY a /a`");
     }
 
     #[test]
@@ -173,7 +159,7 @@ mod tests {
             "ERROR: failed to solve: dockerfile parse error on line 3: unknown instruction: RUNN",
             "Error response from daemon: dockerfile parse error line 3: unknown instruction: RUNN",
         ] {
-            assert_eq!(shown(&found(log)), "line 3");
+            assert_eq!(found(log).position(), "line 3");
         }
     }
 
