@@ -72,10 +72,8 @@ impl Machine {
 
     /// Runs commands one after another in one shell, as CodeBuild does, until one fails. Then prints what is exported.
     fn run(&self, commands: &[&str]) -> Ran {
-        let mut script = String::new();
-        for command in commands {
-            script += &format!("{command}\n[ $? = 0 ] || exit $?\n");
-        }
+        let lines = commands.iter().map(|command| format!("{command}\n[ $? = 0 ] || exit $?\n"));
+        let mut script: String = lines.collect();
         script += "printf '%s\\n' \"MISSING=$MISSING_IMAGE\" \"BASES=$BASE_DIGESTS\" \"DIGEST=$IMAGE_DIGEST\"";
         let output = Command::new("bash")
             .args(["-c", &script])

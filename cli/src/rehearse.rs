@@ -97,7 +97,7 @@ impl Demo {
     pub(crate) async fn run(self, interrupted: impl Future<Output = Result<()>>) -> Result<ExitCode> {
         let mut options = self.rehearsal.stack.options()?;
         if options.trust == Trust::Never {
-            // The sample is no stranger's.
+            // The sample is this repository's own.
             options.trust = Trust::WhereNeeded;
         }
         self.rehearsal.run(&SAMPLE_ID.parse()?, &options.root.join(SAMPLE), &options, interrupted).await
