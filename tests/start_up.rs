@@ -15,6 +15,7 @@ fn settings(function: &str) -> Vec<(&'static str, &'static str)> {
         ],
         "FetchFunction" => vec![
             ("STACK_NAME", "mm"),
+            ("ACCOUNT_ID", "123456789012"),
             ("STAGING_BUCKET", "staging"),
             ("SUBMISSION_API_URL", "https://api.example.org/v5"),
             ("AUTH0_URL", "https://auth.example.org/oauth/token"),

@@ -81,7 +81,7 @@ impl Classification {
         if !position.is_empty() {
             self.message = build::failed_at(&position).into();
         }
-        self.detail(&step.error)
+        self.detail(step.detail())
     }
 }
 

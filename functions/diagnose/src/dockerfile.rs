@@ -20,12 +20,19 @@ pub(crate) struct DockerfileStep {
 }
 
 impl DockerfileStep {
-    /// In words, such as ``step 2/5, line 7, `RUN false` ``. Empty if only the error is known.
+    /// In words, such as `step 2/5, line 7`. Empty if neither is known. Without text from the log, because others read it too.
     pub(crate) fn position(&self) -> String {
         let number = self.number.as_ref().map(|number| format!("step {number}"));
         let line = self.line.map(|line| format!("line {line}"));
-        let instruction = self.instruction.as_ref().map(|instruction| format!("`{instruction}`"));
-        [number, line, instruction].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        [number, line].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The instruction, if it is known, and the builder's error.
+    pub(crate) fn detail(&self) -> String {
+        match &self.instruction {
+            Some(instruction) => format!("`{instruction}`: {}", self.error),
+            None => self.error.clone(),
+        }
     }
 }
 
@@ -123,10 +130,12 @@ mod tests {
              ------\nDockerfile:3\n--------------------\n   3 | >>> RUN pip install -r requirements.txt\n--------------------\n\
              ERROR: failed to solve: process \"/bin/sh -c pip install -r requirements.txt\" did not complete successfully: exit code: 1\n",
         );
-        assert_eq!(step.position(), "step 2/3, line 3, `RUN pip install -r requirements.txt`");
+        assert_eq!(step.position(), "step 2/3, line 3");
+        assert!(step.detail().starts_with("`RUN pip install -r requirements.txt`: "), "{}", step.detail());
         assert!(step.error.ends_with("did not complete successfully: exit code: 1"), "{}", step.error);
         let step = found(" > [builder 4/9] COPY a b:\nERROR: failed to build: failed to solve: \"/a\": not found");
-        assert_eq!(step.position(), "step 4/9, `COPY a b`");
+        assert_eq!(step.position(), "step 4/9");
+        assert!(step.detail().starts_with("`COPY a b`: "), "{}", step.detail());
     }
 
     #[test]
@@ -135,9 +144,11 @@ mod tests {
             "Step 1/2 : FROM busybox\n ---> 1\nStep 2/2 : RUN false\n ---> Running in 2\n\
              The command '/bin/sh -c false' returned a non-zero code: 1\n",
         );
-        assert_eq!(step.position(), "step 2/2, `RUN false`");
+        assert_eq!(step.position(), "step 2/2");
+        assert!(step.detail().starts_with("`RUN false`: "), "{}", step.detail());
         let step = found("Step 2/3 : COPY a b\nCOPY failed: file not found in build context");
-        assert_eq!(step.position(), "step 2/3, `COPY a b`");
+        assert_eq!(step.position(), "step 2/3");
+        assert!(step.detail().starts_with("`COPY a b`: "), "{}", step.detail());
     }
 
     #[test]
@@ -146,11 +157,13 @@ mod tests {
             "STEP 1/2: FROM busybox\nSTEP 2/2: RUN cat requirements.txt\ncat: can't open 'requirements.txt'\n\
              Error: building at STEP \"RUN cat requirements.txt\": while running runtime: exit status 1\n",
         );
-        assert_eq!(step.position(), "step 2/2, `RUN cat requirements.txt`");
+        assert_eq!(step.position(), "step 2/2");
+        assert!(step.detail().starts_with("`RUN cat requirements.txt`: "), "{}", step.detail());
         let copied = found(
             "STEP 1/1: COPY a /a\nError: building at STEP \"COPY a /a\": checking on sources under \"/tmp/b\": copier: stat: \"/a\": no such file\n",
         );
-        assert_eq!(copied.position(), "step 1/1, `COPY a /a`");
+        assert_eq!(copied.position(), "step 1/1");
+        assert!(copied.detail().starts_with("`COPY a /a`: "), "{}", copied.detail());
     }
 
     #[test]
@@ -173,7 +186,9 @@ mod tests {
         fn any_log_is_read(lines in prop::collection::vec(
             "(Step |STEP |> \\[|ERROR: failed to |Error: building at STEP \"|Dockerfile:|dockerfile parse error line )?.{0,40}", 0..20)) {
             if let Some(step) = failed_dockerfile_step(lines.iter().map(String::as_str)) {
-                prop_assert!(step.position().chars().count() < 300 && !step.position().chars().any(char::is_control));
+                let is_plain = |char: char| char.is_ascii_alphanumeric() || " /,".contains(char);
+                prop_assert!(step.position().len() < 40 && step.position().chars().all(is_plain), "{}", step.position());
+                prop_assert!(step.detail().chars().count() < 500 && !step.detail().chars().any(char::is_control));
             }
         }
     }

@@ -26,7 +26,7 @@ pub fn score(outcome: &Outcome) -> f64 {
 }
 
 /// The metadata of an outcome's review. Every member of Topcoder can read it, also what the API calls private, so it has no log
-/// and no detail. Text is escaped for HTML.
+/// and no detail. Text is escaped for HTML: a message can name a file or an image of the submission.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReviewMetadata {
