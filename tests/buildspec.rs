@@ -204,6 +204,24 @@ fn a_registry_of_the_participants_choice_is_pulled_from_in_a_phase_of_its_own() 
 }
 
 #[test]
+fn an_image_whose_triggers_use_other_images_is_the_participants_fault() {
+    let triggering = |triggers: &str| {
+        // As docker prints it.
+        let image = format!("[\n  \"OnBuild\": {triggers},\n  \"Cmd\": [\"from=\"]\n]");
+        let docker = format!("[[ \"$*\" == *--format* ]] || cat <<'X'\n{image}\nX");
+        let mut commands = pulls();
+        commands.push(buildspec().phases.build.commands[0].clone());
+        let machine = Machine::new(&[("docker", &docker)]).with("BASE_IMAGES", "python:3.13");
+        machine.run(&commands.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let refused = triggering("[\n    \"COPY --from=x /a /b\"\n  ]");
+    assert!(!refused.succeeded());
+    assert!(String::from_utf8_lossy(&refused.output.stdout).contains("An ONBUILD trigger of the image python:3.13"));
+    assert!(!triggering("[\n    \"RUN --mount=type=bind,from=x true\"\n  ]").succeeded());
+    assert!(triggering("[\n    \"RUN pip install .\"\n  ]").succeeded() && triggering("null").succeeded());
+}
+
+#[test]
 fn the_digests_of_the_pulled_images_are_handed_out() {
     let docker = "case \"$*\" in
         *RepoDigests*) echo \"${@: -1}@sha256:77\" ;;

@@ -260,7 +260,7 @@ async fn the_two_synchronous_tasks_get_exactly_these_arguments(stack: &Stack) ->
         "AlgorithmSpecification": {"TrainingImage": format!("{registry}/SAFE-ID@DIGEST"), "TrainingInputMode": "File"},
         "RoleArn": role,
         "InputDataConfig": [{"ChannelName": "training", "DataSource": {"S3DataSource": {
-            "S3DataType": "S3Prefix", "S3Uri": format!("s3://{}/{}", deploy::INPUT_BUCKET, deploy::INPUT_PREFIX),
+            "S3DataType": "S3Prefix", "S3Uri": format!("s3://{}/{}sample/", deploy::INPUT_BUCKET, deploy::INPUT_PREFIX),
             "S3DataDistributionType": "FullyReplicated",
         }}}],
         "OutputDataConfig": {"S3OutputPath": format!("s3://{OUTPUT_BUCKET}/SUBMISSION-ID")},

@@ -167,7 +167,7 @@ Addresses:
   Kafka            {kafka}  (topic {TOPIC})
   Submission API   {api}/v5  (serves {submissions}: put a zip there as ID.zip)
   scoring API      {submit_url}  (a key: {api_key})
-  training data    s3://{INPUT_BUCKET}/{INPUT_PREFIX}
+  training data    s3://{INPUT_BUCKET}/{INPUT_PREFIX}sample/
   outcomes         s3://{OUTPUT_BUCKET}/ID/outcome.json
   staging          s3://{staging_bucket}/
   predictions      s3://{scoring_bucket}/predictions/{CHALLENGE}/ID.csv, their records in the table {submissions_table}

@@ -118,7 +118,7 @@ async fn upload_training_data(clients: &Clients, folder: &Path) -> Result<()> {
             .s3
             .put_object()
             .bucket(INPUT_BUCKET)
-            .key(format!("{INPUT_PREFIX}{}", file.file_name().to_string_lossy()))
+            .key(format!("{INPUT_PREFIX}sample/{}", file.file_name().to_string_lossy()))
             .body(ByteStream::from_path(file.path()).await?)
             .send()
             .await

@@ -51,7 +51,7 @@ pub struct Training {
     /// At least 60.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_runtime_in_seconds: Option<u32>,
-    /// The folder under the stack's `INPUT_FOLDER_PREFIX` that the container gets instead of all of it.
+    /// The folder under the stack's `INPUT_FOLDER_PREFIX` that the container gets. Training needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_folder: Option<FileName>,
     /// The content of the container's `hyperparameters.json`.
@@ -149,6 +149,8 @@ pub enum ChallengeError {
     Threshold(f64),
     #[error("set both scoring.metric and scoring.truth, or neither")]
     MetricWithoutTruth,
+    #[error("training.input_folder is missing, expected the folder of this challenge's training data")]
+    InputFolder,
 }
 
 /// The names that serde has for types, and what organisers call them.
@@ -175,6 +177,16 @@ fn in_words(error: &serde_json::Error) -> String {
 }
 
 impl ChallengeSettings {
+    /// Checks what training needs. Without a folder of its own, a challenge would show its participants the data of all
+    /// challenges.
+    ///
+    /// # Errors
+    ///
+    /// When the folder is missing.
+    pub fn check_for_training(&self) -> Result<(), ChallengeError> {
+        if self.training.input_folder.is_none() { Err(ChallengeError::InputFolder) } else { Ok(()) }
+    }
+
     /// Reads and checks the settings.
     ///
     /// # Errors

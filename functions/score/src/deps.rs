@@ -1,7 +1,7 @@
 use aws_config::SdkConfig;
 use domain::ChallengeId;
 
-use crate::challenge::{Allowed, ChallengeSettings, Scoring};
+use crate::challenge::{Allowed, ChallengeError, ChallengeSettings, Scoring};
 use crate::dataset::Datasets;
 use crate::error::ScoreError;
 use crate::objects::Objects;
@@ -49,8 +49,12 @@ impl Deps {
 
     /// The settings of a challenge, from their JSON.
     pub(crate) fn settings(&self, challenge: &ChallengeId, json: &str) -> Result<ChallengeSettings, ScoreError> {
-        ChallengeSettings::read(json, &self.allowed)
-            .map_err(|source| ScoreError::Settings { parameter: self.parameter(challenge), source })
+        ChallengeSettings::read(json, &self.allowed).map_err(|source| self.invalid(challenge, source))
+    }
+
+    /// The error for invalid settings of a challenge.
+    pub(crate) fn invalid(&self, challenge: &ChallengeId, source: ChallengeError) -> ScoreError {
+        ScoreError::Settings { parameter: self.parameter(challenge), source }
     }
 
     /// How the submissions of a challenge are scored, from the JSON of its settings.

@@ -78,6 +78,9 @@ async fn act(request: &Request, deps: &Deps) -> Result<Answer, ScoreError> {
 fn configured(configure: &Configure, deps: &Deps) -> Result<Configured, ScoreError> {
     let settings = configure.settings.as_deref().unwrap_or("{}");
     let challenge = deps.settings(&configure.challenge, settings)?;
+    if configure.settings.is_some() {
+        challenge.check_for_training().map_err(|source| deps.invalid(&configure.challenge, source))?;
+    }
     Ok(Configured {
         is_scored: challenge.scoring.is_some(),
         training: challenge.training,

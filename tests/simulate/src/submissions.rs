@@ -30,8 +30,7 @@ const UNSCORED: f64 = 0.1;
 pub(crate) const SCORED_CHALLENGE: &str = "30054163";
 pub(crate) const OTHER_CHALLENGE: &str = "30054164";
 /// The settings of the first: an hour of training.
-pub(crate) const SETTINGS: &str =
-    r#"{"training": {"max_runtime_in_seconds": 3600}, "scoring": {"metric": "logloss", "truth": "truth.csv"}}"#;
+pub(crate) const SETTINGS: &str = r#"{"training": {"max_runtime_in_seconds": 3600, "input_folder": "scored"}, "scoring": {"metric": "logloss", "truth": "truth.csv"}}"#;
 
 /// The place of a submission among all.
 pub(crate) type Index = usize;

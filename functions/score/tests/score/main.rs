@@ -439,10 +439,12 @@ async fn the_settings_of_a_challenge_are_checked_and_passed_on() {
         json!(configure(Value::Null).await.unwrap()),
         json!({"training": {}, "isScored": false, "reporting": {"decimals": 4}})
     );
-    let settings = r#"{"training": {"instance_type": "ml.c5.xlarge"}, "scoring": {}, "reporting": {"logs": "tail"}}"#;
-    let expected = json!({"training": {"instanceType": "ml.c5.xlarge"}, "isScored": true,
+    let settings = r#"{"training": {"instance_type": "ml.c5.xlarge", "input_folder": "r1"}, "scoring": {}, "reporting": {"logs": "tail"}}"#;
+    let expected = json!({"training": {"instanceType": "ml.c5.xlarge", "inputFolder": "r1"}, "isScored": true,
         "reporting": {"logs": "tail", "decimals": 4}});
     assert_eq!(json!(configure(json!(settings)).await.unwrap()), expected);
+    let error = configure(json!(r#"{"scoring": {}}"#)).await.unwrap_err();
+    assert!(error.to_string().contains("training.input_folder is missing"), "{error}");
     let error = configure(json!(r#"{"training": {"instance_type": "ml.p4d.24xlarge"}}"#)).await.unwrap_err();
     assert_eq!(error.code(), FailureCode::ScoringFault);
     assert!(error.to_string().contains("expected one of ml.m5.large, ml.c5.xlarge"), "{error}");
