@@ -188,7 +188,10 @@ fn a_missing_image_is_the_participants_fault_and_a_registry_that_fails_is_not() 
 
 #[test]
 fn a_registry_of_the_participants_choice_is_pulled_from_in_a_phase_of_its_own() {
-    let fails = "[ \"$1\" != image ] || exit 1\n[[ \"$*\" != *example.com* ]]";
+    let fails = "case \"$1\" in
+        pull) [[ \"$*\" != *example.com* ]] && echo \"${@: -1}\" >>pulled ;;
+        image) grep -qxs \"${@: -1}\" pulled ;;
+        esac";
     let Phases { install, pre_build, .. } = buildspec().phases;
     let images = "python:3.13 quay.io/x/y registry.example.com/x registry.example.com:5000/y public.ecr.aws/z/z:1";
     let machine = Machine::new(&[("docker", fails)]).with("BASE_IMAGES", images);
@@ -208,7 +211,7 @@ fn an_image_whose_triggers_use_other_images_is_the_participants_fault() {
     let triggering = |triggers: &str| {
         // As docker prints it.
         let image = format!("[\n  \"OnBuild\": {triggers},\n  \"Cmd\": [\"from=\"]\n]");
-        let docker = format!("[[ \"$*\" == *--format* ]] || cat <<'X'\n{image}\nX");
+        let docker = format!("cat <<'X'\n{image}\nX");
         let mut commands = pulls();
         commands.push(buildspec().phases.build.commands[0].clone());
         let machine = Machine::new(&[("docker", &docker)]).with("BASE_IMAGES", "python:3.13");
@@ -223,12 +226,19 @@ fn an_image_whose_triggers_use_other_images_is_the_participants_fault() {
 
 #[test]
 fn the_digests_of_the_pulled_images_are_handed_out() {
-    let docker = "case \"$*\" in
-        *RepoDigests*) echo \"${@: -1}@sha256:77\" ;;
-        'image inspect'*) exit 1 ;;
-        esac";
-    let ran = pulling("python:3.13 registry.example.com/x", docker);
-    assert_eq!(ran.value("BASES"), "python:3.13=sha256:77 registry.example.com/x=sha256:77");
+    let digest = "7".repeat(64);
+    // An image exists once it was pulled.
+    let docker = format!(
+        "case \"$1\" in
+        pull) touch pulled ;;
+        image) [ -e pulled ] || exit 1
+            printf '%s\\n' '[' '\"RepoDigests\": [' '  \"x@sha256:{digest}\",' '  \"y@sha256:{}\"' ']' ']' ;;
+        esac",
+        "8".repeat(64)
+    );
+    let ran = pulling("python:3.13 registry.example.com/x", &docker);
+    assert_eq!(ran.value("BASES"), format!("python:3.13=sha256:{digest} registry.example.com/x=sha256:{digest}"));
+    assert_eq!(ran.calls.matches("docker pull").count(), 1);
 }
 
 #[test]
