@@ -1,5 +1,6 @@
 //! Logs of builds and training jobs, in CloudWatch Logs as on AWS.
 
+use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -13,6 +14,10 @@ use tokio::time::Instant;
 const EVENT_BYTES: usize = 64 * 1024;
 /// Events of one call.
 const BATCH_EVENTS: usize = 200;
+/// Events and bytes of a log's start that are kept: the emulator has them in memory.
+const START: (usize, usize) = (100_000, 64 << 20);
+/// Events of a longer log's end that are kept.
+const END_EVENTS: usize = 500;
 /// How long events are collected for a call.
 const BATCH_WINDOW: Duration = Duration::from_secs(1);
 
@@ -45,6 +50,8 @@ impl JobLog {
         let mut line = Vec::new();
         let mut batch = Vec::new();
         let mut due = Instant::now() + BATCH_WINDOW;
+        let (mut events_left, mut bytes_left) = START;
+        let (mut end, mut is_cut) = (VecDeque::new(), false);
         loop {
             let chunk = reader.fill_buf().await?;
             if chunk.is_empty() {
@@ -54,7 +61,17 @@ impl JobLog {
             line.extend_from_slice(&chunk[..taken]);
             reader.consume(taken);
             if line.ends_with(b"\n") || line.len() >= EVENT_BYTES {
-                batch.push(event(&line)?);
+                if events_left > 0 && bytes_left > line.len() {
+                    (events_left, bytes_left) = (events_left - 1, bytes_left - line.len());
+                    batch.push(event(&line)?);
+                } else {
+                    bytes_left = 0;
+                    end.push_back(event(&line)?);
+                    if end.len() > END_EVENTS {
+                        end.pop_front();
+                        is_cut = true;
+                    }
+                }
                 line.clear();
             }
             if batch.len() >= BATCH_EVENTS || (Instant::now() >= due && !batch.is_empty()) {
@@ -62,10 +79,17 @@ impl JobLog {
                 due = Instant::now() + BATCH_WINDOW;
             }
         }
+        if is_cut {
+            batch.push(event(b"[lines are left out here: the log is too long for this machine]")?);
+        }
+        batch.extend(end);
         if !line.is_empty() {
             batch.push(event(&line)?);
         }
-        if batch.is_empty() { Ok(()) } else { self.put(batch).await }
+        for events in batch.chunks(BATCH_EVENTS) {
+            self.put(events.to_vec()).await?;
+        }
+        Ok(())
     }
 
     async fn put(&self, events: Vec<InputLogEvent>) -> Result<()> {
