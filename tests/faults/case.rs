@@ -141,8 +141,6 @@ fn end_of(call: Call, kind: Kind, times: Times) -> End {
         // Kafka keeps the record until the fault is lifted.
         Call::StartExecution => End::Completed,
         Call::Quarantine => End::Quarantined,
-        // The build has pushed the image, although its answer is unreadable.
-        Call::StartBuild if kind == Kind::Malformed => End::Completed,
         Call::StartBuild => End::Failed(BuildServiceFault),
         Call::CreateTrainingJob => End::Failed(TrainingServiceFault),
         Call::FindLog | Call::ReadLog => End::Rejected(FailureCode::TrainingFailed),
