@@ -1,0 +1,15 @@
+//! The cases, group by group.
+
+pub(crate) mod archives;
+pub(crate) mod dockerfiles;
+
+/// What no engine here can show without its defence.
+pub(crate) const NOT_RUN_HERE: [(&str, &str); 7] = [
+    ("a syntax directive that pulls a frontend, as #, // or JSON, or after a BOM", "podman takes no frontends; BuildKit does"),
+    ("RUN --security=insecure", "podman does not know it; BuildKit does"),
+    ("an ADD that dockerd fetches from 127.0.0.1:2375", "there is no docker daemon"),
+    ("a redirect from https to http", "the Submission API's stand-in has no certificate"),
+    ("next=1e-200 and a cursor of another challenge", "the emulator's DynamoDB takes any cursor"),
+    ("a client that sends one byte a second", "Lambda's function URL reads requests on AWS, the emulator here"),
+    ("a BuildKit build container that escapes (CVE-2024-23651 to 23653)", "BuildKit is not installed"),
+];
