@@ -21,6 +21,8 @@ use tokio::time::sleep;
 
 use crate::bare::Bare;
 use crate::case::{End, File, Got};
+use crate::hostile::{self, Answer, Answers};
+use crate::proxy::Proxy;
 use crate::scene::{Other, Scene};
 use crate::world::{ANSWER, INTERNET, World, get};
 
@@ -30,7 +32,7 @@ pub(crate) const BASE: &str = "public.ecr.aws/docker/library/busybox:1.37";
 pub(crate) const MEMORY: u64 = 512 << 20;
 pub(crate) const DISK: u64 = 1 << 30;
 /// Template parameters that make limits small enough to be reached here.
-const MAX_ARCHIVE_BYTES: u64 = 32 << 20;
+pub(crate) const MAX_ARCHIVE_BYTES: u64 = 32 << 20;
 pub(crate) const MAX_IMAGE_BYTES: u64 = 128 << 20;
 pub(crate) const MAX_PREDICTIONS_BYTES: u64 = 1 << 20;
 /// A challenge without settings, whose submissions are not scored.
@@ -45,6 +47,8 @@ pub(crate) struct Arena {
     other: OnceCell<Other>,
     /// The cgroups of enclosures that existed before.
     cgroups: Vec<PathBuf>,
+    answers: Answers,
+    api: Proxy,
     pub(crate) lines: Mutex<Vec<String>>,
 }
 
@@ -52,10 +56,13 @@ impl Arena {
     pub(crate) async fn start(world: World, seed: u64) -> Result<Self> {
         let cgroups = cgroups()?;
         let root = std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
+        let answers = Answers::default();
+        let api = hostile::proxy(&answers).await?;
         let options = Options {
             wait_scale: 0.01,
             limits: Limits { memory_bytes: MEMORY, disk_bytes: DISK },
             parameters: vec![
+                format!("SubmissionApiUrl={}/v5", api.url),
                 format!("MaxArchiveBytes={MAX_ARCHIVE_BYTES}"),
                 format!("MaxImageBytes={MAX_IMAGE_BYTES}"),
                 format!("MaxPredictionsBytes={MAX_PREDICTIONS_BYTES}"),
@@ -65,7 +72,11 @@ impl Arena {
             ],
             ..Options::new(root.clone())
         };
-        let stack = Stack::start(&options, |_| {}).await?;
+        let mut stack = Stack::deploy(&options, |_| {}).await?;
+        api.forward_to(&stack.api.url);
+        stack.spawn_worker(stack.deployed.build_activity.clone(), stack.code_build(&options));
+        stack.spawn_worker(stack.deployed.train_activity.clone(), stack.sage_maker(&options));
+        stack.spawn_poller();
         Ok(Self {
             stack,
             world,
@@ -74,6 +85,8 @@ impl Arena {
             bare: OnceCell::new(),
             other: OnceCell::new(),
             cgroups,
+            answers,
+            api,
             lines: Mutex::default(),
         })
     }
@@ -135,6 +148,22 @@ impl Arena {
         std::fs::write(self.stack.api.folder.join(format!("{id}.json")), metadata.to_string())?;
         let got = self.process(&id, archive).await?;
         Ok((id, got))
+    }
+
+    /// Processes a submission for which the API gives a hostile answer.
+    pub(crate) async fn submit_with(&self, answer: Answer) -> Result<Got> {
+        let id: SubmissionId = uuid::Uuid::new_v4().to_string().parse()?;
+        self.answers.lock().insert(id.to_string(), answer);
+        let archive = write_files(&[("Dockerfile".to_owned(), b"FROM scratch\n".to_vec(), false)])?;
+        self.process(&id, &pack::archive_of(archive.path(), &self.stack.work)?).await
+    }
+
+    /// Serves a hostile answer. Returns its address.
+    pub(crate) fn serve_hostile(&self, answer: Answer) -> String {
+        let id = uuid::Uuid::new_v4().to_string();
+        let path = if matches!(answer, Answer::EndlessMetadata) { "" } else { "/download" };
+        self.answers.lock().insert(id.clone(), answer);
+        format!("{}/v5/submissions/{id}{path}", self.api.url)
     }
 
     /// Serves an archive, announces it and waits for its end.

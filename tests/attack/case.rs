@@ -76,6 +76,14 @@ pub(crate) type File = (String, Vec<u8>, bool);
 /// The text that an attack needs, made for its scene.
 pub(crate) type Text = Box<dyn Fn(&Scene) -> String + Send + Sync>;
 
+/// What an attack or a control does that is no submission.
+pub(crate) type Deed = Box<dyn for<'a> Fn(&'a Arena, &'a Scene) -> Doing<'a, String> + Send + Sync>;
+
+/// Gives a closure the type of a deed.
+pub(crate) fn deed(doing: impl for<'a> Fn(&'a Arena, &'a Scene) -> Doing<'a, String> + Send + Sync + 'static) -> Deed {
+    Box::new(doing)
+}
+
 pub(crate) enum Attack {
     /// An archive, byte by byte.
     Archive(Box<dyn Fn(&Scene) -> Vec<u8> + Send + Sync>),
@@ -88,7 +96,7 @@ pub(crate) enum Attack {
     /// Lines of a Dockerfile, and a script that trains.
     LinesAndTrain(Text, Text),
     /// Something else than a submission. Returns what was got, or fails if that is not as expected.
-    Deed(for<'a> fn(&'a Arena, &'a Scene) -> Doing<'a, String>, &'static str),
+    Deed(Deed, &'static str),
 }
 
 /// The same attack without its defence. It has to work.
@@ -100,11 +108,11 @@ pub(crate) enum Control {
     /// Builds with podman on the host, as a machine without an enclosure would.
     Bare(Sign),
     /// Something else. Returns what was seen.
-    Deed(for<'a> fn(&'a Arena, &'a Scene) -> Doing<'a, String>),
+    Deed(Deed),
     /// The same, on the archive of the attack.
     Unpacked(fn(&Scene, &std::path::Path) -> Result<String>),
     /// The same, on what the attack's own run has left.
-    Afterwards(for<'a> fn(&'a Arena, &'a Scene, &'a Got) -> Doing<'a, String>),
+    Afterwards(Box<dyn Fn(&Scene, &Got) -> Result<String> + Send + Sync>),
 }
 
 /// Limits of an enclosure for a control.
@@ -234,6 +242,11 @@ impl Case {
         self
     }
 
+    pub(crate) fn reaching_the_internet(mut self) -> Self {
+        self.reaches_the_internet = true;
+        self
+    }
+
     pub(crate) fn hiding(mut self, texts: &[&str]) -> Self {
         self.hides = texts.iter().map(|&text| text.to_owned()).collect();
         self
@@ -242,5 +255,5 @@ impl Case {
 
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
-    [group::archives::cases(), group::dockerfiles::cases()].into_iter().flatten().collect()
+    group::all()
 }

@@ -17,7 +17,7 @@ pub(crate) async fn run(case: &Case, arena: &Arena, got: Option<&Got>) -> Result
     let scene = arena.scene(&case.name, true).await?;
     match &case.control {
         Control::Deed(control) => control(arena, &scene).await,
-        Control::Afterwards(control) => control(arena, &scene, got.context("the attack is no submission")?).await,
+        Control::Afterwards(control) => control(&scene, got.context("the attack is no submission")?),
         Control::Unpacked(control) => {
             let Attack::Archive(archive) = &case.attack else { bail!("the attack is no archive") };
             let folder = tempfile::tempdir()?;

@@ -259,6 +259,9 @@ fn headers_that_disagree_are_refused() {
     ] {
         assert_entry_refused(entry, ArchiveUnsafe, &format!("disagree about its {says}"));
     }
+    let open = entry().streamed().with(|e| e.after.clear());
+    assert_entry_refused(open.clone(), ArchiveInvalid, "its sizes are missing");
+    assert_accepted(&Zip::of([dockerfile(), open.with(|e| e.local = (0, 4, 4))]).pack());
     let mut method = Zip::of([dockerfile()]).pack();
     method[8] = 8;
     assert_refused(check(&method), ArchiveUnsafe, "disagree about its compression");

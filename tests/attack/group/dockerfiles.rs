@@ -2,15 +2,11 @@
 
 use domain::FailureCode::{self, BuildFailed};
 
+use super::{AMPLE, DONE};
 use crate::arena::BASE;
-use crate::case::{Attack, Case, Control, End, Group, Roomy, Sign};
+use crate::case::{Attack, Case, Control, End, Group, Sign};
 use crate::scene::Scene;
 use crate::world::{HOST_INSIDE, NEIGHBOUR, OWN, REFUSED, get};
-
-/// Twice what a job may use here.
-const AMPLE: Roomy = Roomy { memory: 4 << 30, disk: 4 << 30, processes: 8000 };
-/// Stands after the last step of an attack.
-const DONE: &str = "attack-is-done";
 
 fn lines(
     name: impl Into<String>,
@@ -150,9 +146,9 @@ fn cases_of_images() -> Vec<Case> {
 fn cases_of_limits() -> Vec<Case> {
     vec![
         lines(
-            "RUN takes 1.5 GB of memory",
+            "RUN takes 1 GB of memory",
             "memory of the enclosure",
-            |_| format!("RUN head -c 1500m /dev/zero | tail -c 1400m | wc -c && echo {}", DONE),
+            |_| format!("RUN awk 'BEGIN {{ t = \"x\"; while (length(t) < 1000000000) t = t t; print \"{DONE}\" }}'"),
             FAILED,
             Control::Roomy(AMPLE, Sign::Word(DONE)),
         )
@@ -160,21 +156,21 @@ fn cases_of_limits() -> Vec<Case> {
         lines(
             "RUN starts 3,000 processes",
             "processes of the enclosure",
-            |scene| format!("RUN for i in $(seq 3000); do sleep {} & done && echo {}", scene.seconds, DONE),
+            |scene| format!("RUN for i in $(seq 3000); do sleep {} & done && echo {DONE}", scene.seconds),
             FAILED,
             Control::Roomy(AMPLE, Sign::Word(DONE)),
         ),
         lines(
             "RUN writes 1.5 GB",
             "disk of the enclosure",
-            |_| format!("RUN head -c 1500m /dev/zero >/big && rm /big && echo {}", DONE),
+            |_| format!("RUN head -c 1500m /dev/zero >/big && rm /big && echo {DONE}"),
             FAILED,
             Control::Roomy(AMPLE, Sign::Word(DONE)),
         ),
     ]
 }
 
-pub(crate) fn cases() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
     [cases_of_addresses(), cases_of_the_emulator(), cases_of_processes(), cases_of_images(), cases_of_limits()]
         .into_iter()
         .flatten()

@@ -1,7 +1,37 @@
 //! The cases, group by group.
 
-pub(crate) mod archives;
-pub(crate) mod dockerfiles;
+mod answers;
+mod archives;
+mod dockerfiles;
+mod entrance;
+mod images;
+mod outputs;
+mod predictions;
+mod trainings;
+
+use crate::case::{Case, Roomy};
+
+/// Limits that no attack of a control reaches.
+const AMPLE: Roomy = Roomy { memory: 4 << 30, disk: 4 << 30, processes: 8000 };
+/// Stands after the last step of an attack.
+const DONE: &str = "attack-is-done";
+
+/// Every case.
+pub(crate) fn all() -> Vec<Case> {
+    [
+        archives::cases(),
+        dockerfiles::cases(),
+        images::cases(),
+        trainings::cases(),
+        outputs::cases(),
+        predictions::cases(),
+        entrance::cases(),
+        answers::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
 
 /// What no engine here can show without its defence.
 pub(crate) const NOT_RUN_HERE: [(&str, &str); 7] = [
