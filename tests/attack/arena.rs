@@ -110,7 +110,7 @@ impl Arena {
         Scene::make(&mut random, number, [self.emulator()?, self.world.port], self.other().await?)
     }
 
-    /// Another participant's submission: it has passed, and its image holds what nobody else may see.
+    /// Another participant's submission: it has passed, and its image holds what others may not see.
     async fn other(&self) -> Result<Other> {
         let other = self.other.get_or_try_init(|| async {
             let secret = format!("other-{}", uuid::Uuid::new_v4().simple());
@@ -180,7 +180,7 @@ impl Arena {
             builds: visits("BuildImage"),
             trainings: visits("TrainModel"),
             took,
-            told: self.told(id).await?,
+            reported: self.reported(id).await?,
             kept: self.kept(id, since).await?,
             outcome,
         })
@@ -197,8 +197,8 @@ impl Arena {
         bail!("an enclosure outlived its job")
     }
 
-    /// Everything that was told about a submission: the outcome, the reviews and the files for participant and operator.
-    async fn told(&self, id: &SubmissionId) -> Result<Vec<Vec<u8>>> {
+    /// Everything that was reported about a submission: the outcome, the reviews and the files for participant and operator.
+    async fn reported(&self, id: &SubmissionId) -> Result<Vec<Vec<u8>>> {
         let mut texts = vec![self.stack.object(OUTPUT_BUCKET, &format!("{id}/outcome.json")).await?];
         texts.extend(self.stack.api.reviews(id).iter().map(|review| review.to_string().into_bytes()));
         // An unknown submission has no files.

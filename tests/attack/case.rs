@@ -76,7 +76,7 @@ pub(crate) type File = (String, Vec<u8>, bool);
 /// The text that an attack needs, made for its scene.
 pub(crate) type Text = Box<dyn Fn(&Scene) -> String + Send + Sync>;
 
-/// What an attack or a control does that is no submission.
+/// What an attack or a control does that is not a submission.
 pub(crate) type Deed = Box<dyn for<'a> Fn(&'a Arena, &'a Scene) -> Doing<'a, String> + Send + Sync>;
 
 /// Gives a closure the type of a deed.
@@ -150,15 +150,15 @@ pub(crate) struct Got {
     pub(crate) builds: usize,
     pub(crate) trainings: usize,
     pub(crate) took: Duration,
-    /// What was told about it: the outcome, the reviews and the files for participant and operator.
-    pub(crate) told: Vec<Vec<u8>>,
+    /// What was reported about it: the outcome, the reviews and the files for participant and operator.
+    pub(crate) reported: Vec<Vec<u8>>,
     /// What was kept of it besides: logs and objects.
     pub(crate) kept: Vec<Vec<u8>>,
 }
 
 impl Got {
-    pub(crate) fn told(&self, text: &str) -> bool {
-        self.told.iter().any(|told| has(told, text))
+    pub(crate) fn reported(&self, text: &str) -> bool {
+        self.reported.iter().any(|reported| has(reported, text))
     }
 
     pub(crate) fn kept(&self, text: &str) -> bool {
@@ -166,7 +166,7 @@ impl Got {
     }
 
     pub(crate) fn has(&self, text: &str) -> bool {
-        self.told(text) || self.kept(text)
+        self.reported(text) || self.kept(text)
     }
 }
 
@@ -201,7 +201,7 @@ pub(crate) struct Case {
     pub(crate) end: End,
     /// Whether the internet's canary has to be asked.
     pub(crate) reaches_the_internet: bool,
-    /// Texts that nothing kept or told may have.
+    /// Texts that nothing kept or reported may have.
     pub(crate) hides: Vec<String>,
     pub(crate) control: Control,
     pub(crate) limit: Duration,

@@ -10,16 +10,16 @@ use crate::case::{Attack, Case, Control, File, Got, Roomy, Sign, files};
 use crate::scene::Scene;
 
 /// Limits that no attack of a control reaches.
-const AMPLE: Roomy = Roomy { memory: 4 << 30, disk: 4 << 30, processes: 8000 };
+pub(crate) const AMPLE: Roomy = Roomy { memory: 4 << 30, disk: 4 << 30, processes: 8000 };
 
 /// Runs the control of a case. Returns what was seen.
 pub(crate) async fn run(case: &Case, arena: &Arena, got: Option<&Got>) -> Result<String> {
     let scene = arena.scene(&case.name, true).await?;
     match &case.control {
         Control::Deed(control) => control(arena, &scene).await,
-        Control::Afterwards(control) => control(&scene, got.context("the attack is no submission")?),
+        Control::Afterwards(control) => control(&scene, got.context("the attack is not a submission")?),
         Control::Unpacked(control) => {
-            let Attack::Archive(archive) = &case.attack else { bail!("the attack is no archive") };
+            let Attack::Archive(archive) = &case.attack else { bail!("the attack is not an archive") };
             let folder = tempfile::tempdir()?;
             let path = folder.path().join("submission.zip");
             std::fs::write(&path, archive(&scene))?;
@@ -55,11 +55,19 @@ async fn enclosed(
     sign: Sign,
     what: &str,
 ) -> Result<String> {
-    let (built, mut output) = weakened.build(&files_of(case, scene)?).await?;
-    if matches!(case.attack, Attack::Train(_) | Attack::LinesAndTrain(..)) {
+    let mut files = files_of(case, scene)?;
+    let trains = matches!(case.attack, Attack::Train(_) | Attack::LinesAndTrain(..));
+    // Podman cannot give a container of `run` the network of an enclosure, whose namespace belongs to the host's root.
+    let with_network = trains && matches!(sign, Sign::Asked);
+    if with_network {
+        let (_, dockerfile, _) = files.first_mut().context("the attack has a Dockerfile")?;
+        dockerfile.extend_from_slice(b"RUN train\n");
+    }
+    let (built, mut output) = weakened.build(&files).await?;
+    if trains && !with_network {
         ensure!(built, "the image of the control: {output}");
-        let run = ["run", "--rm", "--network=host", "--runtime=runc", "--cgroups=disabled", "--pids-limit=0"];
-        let run = [&run[..], &["--volume=/disk/tmp:/opt/ml/model", "attack", "train"]].concat();
+        let run = ["run", "--rm", "--network=none", "--runtime=runc", "--pids-limit=0", "--log-driver=passthrough"];
+        let run = [&run[..], &["--volume=/disk/tmp:/opt/ml/model", "localhost/attack", "train"]].concat();
         output += &weakened.podman(&run).await?.1;
     }
     let seen = seen(arena, scene, sign, &output).await;

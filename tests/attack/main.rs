@@ -10,6 +10,7 @@ mod case;
 mod control;
 mod group;
 mod hostile;
+#[allow(dead_code, reason = "only the fault matrix asks who made a connection")]
 #[path = "../shared/proxy.rs"]
 mod proxy;
 mod scene;
@@ -133,10 +134,10 @@ async fn run(case: &Case, arena: &Arena) -> Result<()> {
             let said = format!("{end} in {:.1} s", got.took.as_secs_f32());
             ensure!(end == case.end, "expected {:?}, got {end:?}: {:?}", case.end, got.outcome);
             ensure!(got.took <= case.limit, "it took {:?}", got.took);
-            ensure!(!got.has(&scene.secret), "the canary's secret got into what was kept or told");
+            ensure!(!got.has(&scene.secret), "the canary's secret got into what was kept or reported");
             ensure!(!got.has(&scene.other.secret), "another participant's secret got out");
             for text in &case.hides {
-                ensure!(!got.told(text), "{text:?} was told: {:?}", got.outcome);
+                ensure!(!got.reported(text), "{text:?} was reported: {:?}", got.outcome);
             }
             (Some(got), said)
         }

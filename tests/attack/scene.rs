@@ -1,5 +1,6 @@
 //! What one attack can touch: canaries of its own, a word that marks its requests, and numbers drawn from the seed.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -46,9 +47,10 @@ impl Scene {
         std::fs::write(folder.path().join("file"), &secret)?;
         std::fs::create_dir(folder.path().join("folder"))?;
         std::fs::write(folder.path().join("folder/inner"), &secret)?;
+        // Its command line has the secret.
         let process = Command::new("sleep")
+            .arg0(&secret)
             .arg("86400")
-            .env("CANARY", &secret)
             .stdin(Stdio::null())
             .spawn()
             .context("starting the canary process")?;

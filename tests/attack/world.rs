@@ -2,7 +2,7 @@
 //! No packet leaves the machine even when a defence fails.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) const REFUSED: [&str; 6] =
 /// What every canary server answers.
 pub(crate) const ANSWER: &str = "canary-server";
 
-/// A command of busybox that asks a server for `/{token}` and prints the answer. Its wget is no use: where the base image is
+/// A command of busybox that asks a server for `/{token}` and prints the answer. Its wget is useless: where the base image is
 /// built from Debian's static busybox, it ends with a segmentation fault whatever the address.
 pub(crate) fn get(address: &str, port: u16, token: &str) -> String {
     format!("printf 'GET /{token} HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {address} {port}")
@@ -51,6 +51,7 @@ pub(crate) struct World {
     asked: Arc<Mutex<Vec<Asked>>>,
     /// The port of the canary server on the loopback interface.
     pub(crate) port: u16,
+    _names: tempfile::NamedTempFile,
 }
 
 /// Starts this program again in a network and a mount namespace of its own, unless it already is in them.
@@ -70,7 +71,9 @@ pub(crate) fn enter_own_namespaces() -> Result<()> {
 /// Answers at every address of this namespace and prints each request. Ends with its standard input.
 pub(crate) fn serve_the_world() -> Result<()> {
     let listener = TcpListener::bind(("0.0.0.0", 80))?;
+    let resolver = UdpSocket::bind(("0.0.0.0", 53))?;
     println!();
+    std::thread::spawn(move || resolve_nothing(&resolver));
     std::thread::spawn(move || serve(&listener, |asked| println!("{}", serde_json::json!(asked))));
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
@@ -104,6 +107,11 @@ impl World {
         // Everything else fails at once, as on a machine without a network.
         run("ip", &["route", "add", "unreachable", "default"])?;
 
+        let names = tempfile::NamedTempFile::new()?;
+        std::fs::write(names.path(), format!("nameserver {NEIGHBOUR}\n"))?;
+        // Of the mount namespace of the test.
+        run("mount", &["--bind", &names.path().to_string_lossy(), "/etc/resolv.conf"])?;
+
         let asked = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&asked);
         std::thread::spawn(move || {
@@ -117,7 +125,7 @@ impl World {
             let log = Arc::clone(&asked);
             std::thread::spawn(move || serve(&listener, move |asked| log.lock().push(asked)));
         }
-        Ok(Self { process, asked, port })
+        Ok(Self { process, asked, port, _names: names })
     }
 
     /// The requests whose head has this text.
@@ -130,6 +138,20 @@ impl Drop for World {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// Answers each question about a name: there is no such name. Without an answer, builds would wait for one.
+fn resolve_nothing(resolver: &UdpSocket) {
+    const NO_SUCH_NAME: [u8; 2] = [0x81, 0x83];
+    let mut message = [0; 1500];
+    while let Ok((bytes, client)) = resolver.recv_from(&mut message) {
+        // The question's name ends with an empty label, and type and class follow.
+        let Some(end) = message[..bytes].iter().skip(12).position(|byte| *byte == 0).map(|at| 12 + at + 5) else { continue };
+        message[2..4].copy_from_slice(&NO_SUCH_NAME);
+        message[6..12].fill(0);
+        // The client asks again.
+        let _ = resolver.send_to(&message[..end.min(bytes)], client);
     }
 }
 

@@ -23,7 +23,7 @@ async fn processed(arena: &Arena, scene: &Scene, answer: Answer, code: FailureCo
     Ok(code.to_string())
 }
 
-/// What curl does, told to take everything. Returns what it says about the transfer.
+/// What curl does, asked to take everything. Returns what it says about the transfer.
 fn curl(arguments: &[&str]) -> Result<String> {
     let output = Command::new("curl").args(["--silent", "--output", "/dev/null"]).args(arguments).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -65,7 +65,7 @@ pub(super) fn cases() -> Vec<Case> {
                 let asked = arena.world.asked(&scene.token);
                 let asked = asked.first().context("the other host was not asked")?;
                 ensure!(asked.head.contains("Bearer the-token"), "{}", asked.head);
-                Ok("curl, told to trust redirects, sent the token to the other host".to_owned())
+                Ok("curl, asked to trust redirects, sent the token to the other host".to_owned())
             }),
         )
         .reaching_the_internet()

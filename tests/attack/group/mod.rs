@@ -9,10 +9,9 @@ mod outputs;
 mod predictions;
 mod trainings;
 
-use crate::case::{Case, Roomy};
+use crate::case::Case;
+use crate::control::AMPLE;
 
-/// Limits that no attack of a control reaches.
-const AMPLE: Roomy = Roomy { memory: 4 << 30, disk: 4 << 30, processes: 8000 };
 /// Stands after the last step of an attack.
 const DONE: &str = "attack-is-done";
 
@@ -36,7 +35,7 @@ pub(crate) fn all() -> Vec<Case> {
 /// What no engine here can show without its defence.
 pub(crate) const NOT_RUN_HERE: [(&str, &str); 7] = [
     ("a syntax directive that pulls a frontend, as #, // or JSON, or after a BOM", "podman takes no frontends; BuildKit does"),
-    ("RUN --security=insecure", "podman does not know it; BuildKit does"),
+    ("RUN --network=host and RUN --security=insecure", "podman 4.3 does not know them; BuildKit does"),
     ("an ADD that dockerd fetches from 127.0.0.1:2375", "there is no docker daemon"),
     ("a redirect from https to http", "the Submission API's stand-in has no certificate"),
     ("next=1e-200 and a cursor of another challenge", "the emulator's DynamoDB takes any cursor"),

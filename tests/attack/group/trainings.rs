@@ -91,7 +91,7 @@ fn cases_of_limits() -> Vec<Case> {
     ]
 }
 
-/// What the log has and nobody is told.
+/// What the log has and is not reported.
 fn cases_of_logs() -> Vec<Case> {
     // The whole log, as the control: nothing is redacted in it.
     let log = |name: &str, defence, lines: &'static str, secrets: &'static [&'static str]| {
