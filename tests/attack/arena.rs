@@ -104,7 +104,8 @@ impl Arena {
 
     /// A scene for a case. The attack and its control differ in everything but their number, which the seed decides.
     pub(crate) async fn scene(&self, name: &str, is_control: bool) -> Result<Scene> {
-        let of_name = name.bytes().fold(self.seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let of_name =
+            name.bytes().fold(self.seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         let number = Pcg32::seed_from_u64(of_name).next_u32();
         let mut random = Pcg32::seed_from_u64(of_name ^ u64::from(is_control) ^ u64::from(std::process::id()) << 32);
         Scene::make(&mut random, number, [self.emulator()?, self.world.port], self.other().await?)
@@ -320,7 +321,9 @@ fn cgroups() -> Result<Vec<PathBuf>> {
     for folder in std::iter::once(root.to_owned()).chain(std::fs::read_dir(root)?.flatten().map(|entry| entry.path())) {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         found.extend(
-            entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("marathon-enclosure-")).map(|entry| entry.path()),
+            entries
+                .filter(|entry| entry.file_name().to_string_lossy().starts_with("marathon-enclosure-"))
+                .map(|entry| entry.path()),
         );
     }
     Ok(found)

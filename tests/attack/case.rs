@@ -201,7 +201,9 @@ pub(crate) struct Case {
     pub(crate) end: End,
     /// Whether the internet's canary has to be asked.
     pub(crate) reaches_the_internet: bool,
-    /// Texts that nothing kept or reported may have.
+    /// A text that what was reported must have.
+    pub(crate) says: Option<&'static str>,
+    /// Texts that nothing reported may have.
     pub(crate) hides: Vec<String>,
     pub(crate) control: Control,
     pub(crate) limit: Duration,
@@ -225,6 +227,7 @@ impl Case {
             attack,
             end,
             reaches_the_internet: false,
+            says: None,
             hides: Vec::new(),
             control,
             limit: Duration::from_mins(3),
@@ -244,6 +247,11 @@ impl Case {
 
     pub(crate) fn reaching_the_internet(mut self) -> Self {
         self.reaches_the_internet = true;
+        self
+    }
+
+    pub(crate) fn saying(mut self, text: &'static str) -> Self {
+        self.says = Some(text);
         self
     }
 

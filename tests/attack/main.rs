@@ -136,6 +136,7 @@ async fn run(case: &Case, arena: &Arena) -> Result<()> {
             ensure!(got.took <= case.limit, "it took {:?}", got.took);
             ensure!(!got.has(&scene.secret), "the canary's secret got into what was kept or reported");
             ensure!(!got.has(&scene.other.secret), "another participant's secret got out");
+            ensure!(case.says.is_none_or(|text| got.reported(text)), "the outcome does not say why: {:?}", got.outcome);
             for text in &case.hides {
                 ensure!(!got.reported(text), "{text:?} was reported: {:?}", got.outcome);
             }

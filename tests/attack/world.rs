@@ -147,7 +147,9 @@ fn resolve_nothing(resolver: &UdpSocket) {
     let mut message = [0; 1500];
     while let Ok((bytes, client)) = resolver.recv_from(&mut message) {
         // The question's name ends with an empty label, and type and class follow.
-        let Some(end) = message[..bytes].iter().skip(12).position(|byte| *byte == 0).map(|at| 12 + at + 5) else { continue };
+        let Some(end) = message[..bytes].iter().skip(12).position(|byte| *byte == 0).map(|at| 12 + at + 5) else {
+            continue;
+        };
         message[2..4].copy_from_slice(&NO_SUCH_NAME);
         message[6..12].fill(0);
         // The client asks again.

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use domain::FailureCode::{self, ArchiveInvalid, ArchiveTooLarge, SubmissionApiUnavailable};
+use domain::FailureCode::{self, ArchiveInvalid, ArchiveTooLarge, Internal, SubmissionApiUnavailable};
 
 use crate::arena::{Arena, MAX_ARCHIVE_BYTES};
 use crate::case::{Attack, Case, Control, Deed, End, Group, deed};
@@ -31,11 +31,22 @@ fn curl(arguments: &[&str]) -> Result<String> {
 
 fn case(name: &str, defence: &'static str, code: FailureCode, answer: fn(&Scene) -> Answer, control: Deed) -> Case {
     let attack = deed(move |arena, scene| Box::pin(async move { processed(arena, scene, answer(scene), code).await }));
-    Case::new(Group::Answers, name, defence, Attack::Deed(attack, code.as_str()), End::Completed, Control::Deed(control))
+    Case::new(
+        Group::Answers,
+        name,
+        defence,
+        Attack::Deed(attack, code.as_str()),
+        End::Completed,
+        Control::Deed(control),
+    )
 }
 
 /// Lets curl fetch a hostile answer.
-fn fetched(answer: fn(&Scene) -> Answer, arguments: &'static [&'static str], harm: fn(&Arena, &Scene, &str) -> Result<String>) -> Deed {
+fn fetched(
+    answer: fn(&Scene) -> Answer,
+    arguments: &'static [&'static str],
+    harm: fn(&Arena, &Scene, &str) -> Result<String>,
+) -> Deed {
     deed(move |arena, scene| {
         Box::pin(async move {
             let url = arena.serve_hostile(answer(scene));
@@ -73,7 +84,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(
             "three redirects before the other host",
             "two redirects",
-            SubmissionApiUnavailable,
+            Internal,
             around,
             fetched(around, &["--location"], |arena, scene, _| {
                 ensure!(!arena.world.asked(&scene.token).is_empty(), "the other host was not asked");
@@ -81,13 +92,23 @@ pub(super) fn cases() -> Vec<Case> {
             }),
         ),
         case("5 GB announced", "announced size", ArchiveTooLarge, |_| Answer::Announced(5 << 30), {
-            fetched(|_| Answer::Announced(5 << 30), &["--max-time", "1", "--write-out", "%header{content-length}"], |_, _, said| {
-                ensure!(said.trim() == (5_u64 << 30).to_string(), "{said}");
-                Ok(format!("a client that reserves what is announced reserves {} bytes", said.trim()))
-            })
+            fetched(
+                |_| Answer::Announced(5 << 30),
+                &["--max-time", "1", "--write-out", "%header{content-length}"],
+                |_, _, said| {
+                    ensure!(said.trim() == (5_u64 << 30).to_string(), "{said}");
+                    Ok(format!("a client that reserves what is announced reserves {} bytes", said.trim()))
+                },
+            )
         }),
-        case("a download without end", "size", ArchiveTooLarge, |_| Answer::Endless, fetched(|_| Answer::Endless, MEASURE, more_than_allowed))
-            .representative(),
+        case(
+            "a download without end",
+            "size",
+            ArchiveTooLarge,
+            |_| Answer::Endless,
+            fetched(|_| Answer::Endless, MEASURE, more_than_allowed),
+        )
+        .representative(),
         case(
             "metadata without end",
             "size",

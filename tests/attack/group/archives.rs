@@ -84,9 +84,8 @@ fn two_readers(_: &Scene, folder: &Path) -> Result<String> {
 
 fn links(scene: &Scene, folder: &Path) -> Result<String> {
     python(folder, NAIVE)?;
-    let read = std::fs::read_to_string(folder.join("unpacked/link")).or_else(|_| {
-        std::fs::read_to_string(folder.join("unpacked/link/inner"))
-    });
+    let read = std::fs::read_to_string(folder.join("unpacked/link"))
+        .or_else(|_| std::fs::read_to_string(folder.join("unpacked/link/inner")));
     ensure!(read? == scene.secret, "the link leads nowhere");
     Ok("the unpacked link leads to the canary".to_owned())
 }
@@ -159,7 +158,8 @@ fn cases_of_kinds() -> Vec<Case> {
         }
     };
     vec![
-        case("a link to a file of the host", "kinds of entries", ArchiveUnsafe, link("link", false), links).representative(),
+        case("a link to a file of the host", "kinds of entries", ArchiveUnsafe, link("link", false), links)
+            .representative(),
         case("a link to a folder of the host", "kinds of entries", ArchiveUnsafe, link("link", true), links),
         case(
             "a link and a file below it",
@@ -214,7 +214,10 @@ fn cases_of_readers() -> Vec<Case> {
             ArchiveUnsafe,
             |_| Zip::of([dockerfile(), Entry::new("Dockerfile", "FROM evil\n")]).pack(),
             |_, folder| {
-                let said = python(folder, "import zipfile\nz = zipfile.ZipFile('submission.zip')\nprint(z.read(z.infolist()[0]), z.read('Dockerfile'))")?;
+                let said = python(
+                    folder,
+                    "import zipfile\nz = zipfile.ZipFile('submission.zip')\nprint(z.read(z.infolist()[0]), z.read('Dockerfile'))",
+                )?;
                 ensure!(said.contains("scratch") && said.contains("evil"), "{said}");
                 Ok(format!("by place and by name, Python reads {said}"))
             },
@@ -314,7 +317,9 @@ fn cases_of_sizes() -> Vec<Case> {
             "a bomb of zeros",
             "ratio",
             ArchiveTooLarge,
-            |scene| zip(scene, vec![Entry::new("zeros", vec![0; (20 << 20) + scene.number as usize % 4096]).deflated()]),
+            |scene| {
+                zip(scene, vec![Entry::new("zeros", vec![0; (20 << 20) + scene.number as usize % 4096]).deflated()])
+            },
             |_, folder| {
                 python(folder, NAIVE)?;
                 let (packed, unpacked) =
@@ -341,7 +346,8 @@ fn cases_of_sizes() -> Vec<Case> {
                 Zip::of((0..100).map(entry).chain([dockerfile()])).pack()
             },
             |_, folder| {
-                let sum = "import zipfile\nprint(sum(i.file_size for i in zipfile.ZipFile('submission.zip').infolist()))";
+                let sum =
+                    "import zipfile\nprint(sum(i.file_size for i in zipfile.ZipFile('submission.zip').infolist()))";
                 let (announced, bytes) = (python(folder, sum)?, folder.join("submission.zip").metadata()?.len());
                 ensure!(announced.parse::<u64>()? > 50 * bytes, "{announced} of {bytes}");
                 Ok(format!("{bytes} bytes hold {announced} bytes of files"))

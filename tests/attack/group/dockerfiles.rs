@@ -27,19 +27,46 @@ fn cases_of_addresses() -> Vec<Case> {
     let mut cases = Vec::new();
     for address in REFUSED.into_iter().chain([OWN, NEIGHBOUR]) {
         let ask = move |scene: &Scene| format!("RUN {}; true", get(address, 80, &scene.token));
-        let case = lines(format!("RUN asks {address}"), "packet filter", ask, End::Completed, Control::Unfiltered(Sign::Asked));
+        let case = lines(
+            format!("RUN asks {address}"),
+            "packet filter",
+            ask,
+            End::Completed,
+            Control::Unfiltered(Sign::Asked),
+        );
         cases.push(if address == REFUSED[0] { case.representative() } else { case });
     }
     for address in [REFUSED[0], REFUSED[1], REFUSED[2], OWN] {
         let add = move |scene: &Scene| format!("ADD http://{address}/{} /got", scene.token);
-        cases.push(lines(format!("ADD from {address}"), "packet filter", add, FAILED, Control::Unfiltered(Sign::Asked)));
+        cases.push(lines(
+            format!("ADD from {address}"),
+            "packet filter",
+            add,
+            FAILED,
+            Control::Unfiltered(Sign::Asked),
+        ));
     }
     let host = |scene: &Scene| format!("RUN {}; true", get(HOST_INSIDE, scene.port, &scene.token));
-    cases.push(lines("RUN asks the host's loopback by slirp4netns", "packet filter", host, End::Completed, Control::Unfiltered(Sign::Asked)));
+    cases.push(lines(
+        "RUN asks the host's loopback by slirp4netns",
+        "packet filter",
+        host,
+        End::Completed,
+        Control::Unfiltered(Sign::Asked),
+    ));
     let host = |scene: &Scene| format!("ADD http://{HOST_INSIDE}:{}/{} /got", scene.port, scene.token);
-    cases.push(lines("ADD from the host's loopback by slirp4netns", "packet filter", host, FAILED, Control::Unfiltered(Sign::Asked)));
+    cases.push(lines(
+        "ADD from the host's loopback by slirp4netns",
+        "packet filter",
+        host,
+        FAILED,
+        Control::Unfiltered(Sign::Asked),
+    ));
     let own = |scene: &Scene| format!("RUN {}; true", get("127.0.0.1", scene.port, &scene.token));
-    cases.push(lines("RUN asks 127.0.0.1", "network namespace", own, End::Completed, Control::Bare(Sign::Asked)).representative());
+    cases.push(
+        lines("RUN asks 127.0.0.1", "network namespace", own, End::Completed, Control::Bare(Sign::Asked))
+            .representative(),
+    );
     let own = |scene: &Scene| format!("ADD http://127.0.0.1:{}/{} /got", scene.port, scene.token);
     cases.push(lines("ADD from 127.0.0.1", "network namespace", own, FAILED, Control::Bare(Sign::Asked)));
     cases
@@ -61,9 +88,21 @@ fn cases_of_the_emulator() -> Vec<Case> {
         }
     };
     vec![
-        lines("RUN creates a function at 127.0.0.1", "network namespace", create("127.0.0.1"), End::Completed, Control::Bare(Sign::Function)),
-        lines("RUN creates a function by slirp4netns", "packet filter", create(HOST_INSIDE), End::Completed, Control::Unfiltered(Sign::Function))
-            .representative(),
+        lines(
+            "RUN creates a function at 127.0.0.1",
+            "network namespace",
+            create("127.0.0.1"),
+            End::Completed,
+            Control::Bare(Sign::Function),
+        ),
+        lines(
+            "RUN creates a function by slirp4netns",
+            "packet filter",
+            create(HOST_INSIDE),
+            End::Completed,
+            Control::Unfiltered(Sign::Function),
+        )
+        .representative(),
     ]
 }
 
@@ -111,7 +150,9 @@ fn cases_of_processes() -> Vec<Case> {
 /// Images that are none of the submission's business.
 fn cases_of_images() -> Vec<Case> {
     let other = |line: &'static str| {
-        move |scene: &Scene| line.replace("OTHER", &format!("127.0.0.1:{}/{}:latest", scene.emulator, scene.other.repository))
+        move |scene: &Scene| {
+            line.replace("OTHER", &format!("127.0.0.1:{}/{}:latest", scene.emulator, scene.other.repository))
+        }
     };
     let whole = |name: &str, line: &'static str| {
         Case::new(
@@ -125,7 +166,10 @@ fn cases_of_images() -> Vec<Case> {
     };
     vec![
         whole("FROM another participant's image", "FROM OTHER\nRUN cat /secret\n").representative(),
-        whole("COPY --from another participant's image", "FROM scratch AS s\nFROM public.ecr.aws/docker/library/busybox:1.37\nCOPY --from=OTHER /secret /got\nRUN cat /got\n"),
+        whole(
+            "COPY --from another participant's image",
+            "FROM scratch AS s\nFROM public.ecr.aws/docker/library/busybox:1.37\nCOPY --from=OTHER /secret /got\nRUN cat /got\n",
+        ),
         whole(
             "RUN --mount from another participant's image",
             "FROM public.ecr.aws/docker/library/busybox:1.37\nRUN --mount=type=bind,from=OTHER,destination=/x cat /x/secret\n",

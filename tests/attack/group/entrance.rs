@@ -6,6 +6,8 @@ use local::deploy::put_api_key;
 use local::watch::{execution_arn, follow};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::arena::Arena;
 use crate::case::{Attack, Case, Control, Deed, End, Group, deed};
@@ -64,7 +66,13 @@ fn cases_of_keys() -> Vec<Case> {
             let id = registered(arena, 1).await?;
             let key = &arena.stack.deployed.api_key;
             let path = format!("/submissions/{id}");
-            let near = [String::new(), key[1..].to_owned(), format!("{key}0"), key.to_uppercase() + "A", format!("{key},{key}")];
+            let near = [
+                String::new(),
+                key[1..].to_owned(),
+                format!("{key}0"),
+                key.to_uppercase() + "A",
+                format!("{key},{key}"),
+            ];
             let headers = near.iter().map(|near| request(arena, Method::GET, &path).header("x-api-key", near));
             let elsewhere = [
                 request(arena, Method::GET, &format!("{path}?x-api-key={key}&api_key={key}")),
@@ -80,7 +88,8 @@ fn cases_of_keys() -> Vec<Case> {
     });
     vec![
         case("a thousand guessed keys", "keys", "401 a thousand times", guesses, right_key()),
-        case("keys that are nearly right, and the key elsewhere", "keys", "401 each time", near, right_key()).representative(),
+        case("keys that are nearly right, and the key elsewhere", "keys", "401 each time", near, right_key())
+            .representative(),
     ]
 }
 
@@ -98,7 +107,8 @@ async fn copies(arena: &Arena) -> Result<[domain::SubmissionId; 2]> {
 }
 
 async fn record(arena: &Arena, id: &domain::SubmissionId, key: &str) -> Result<Value> {
-    let (status, body) = ask(request(arena, Method::GET, &format!("/submissions/{id}")).header("x-api-key", key)).await?;
+    let (status, body) =
+        ask(request(arena, Method::GET, &format!("/submissions/{id}")).header("x-api-key", key)).await?;
     ensure!(status == 200, "{status}: {body}");
     Ok(serde_json::from_str(&body)?)
 }
@@ -153,7 +163,8 @@ fn cases_of_roles() -> Vec<Case> {
     });
     let organiser_starts = deed(|arena, _| {
         Box::pin(async move {
-            let body = json!({"submission_id": registered(arena, 5).await?, "api_key": arena.stack.deployed.api_key}).to_string();
+            let body = json!({"submission_id": registered(arena, 5).await?, "api_key": arena.stack.deployed.api_key})
+                .to_string();
             let (status, answer) = ask(request(arena, Method::POST, "/").body(body)).await?;
             ensure!(status == 202, "{status}: {answer}");
             Ok("an organiser's key starts it".to_owned())
@@ -163,6 +174,21 @@ fn cases_of_roles() -> Vec<Case> {
         case("a reader asks for offenders", "roles", "no offenders", sees, organiser),
         case("a reader starts scoring", "roles", "403", starts, organiser_starts),
     ]
+}
+
+/// Asks for a path as it is written: clients resolve `..` before they send it.
+async fn ask_as_written(arena: &Arena, path: &str) -> Result<(u16, String)> {
+    let url = arena.stack.deployed.submit_url.trim_start_matches("http://");
+    let (server, base) = url.split_once('/').context("a URL has a path")?;
+    let key = &arena.stack.deployed.api_key;
+    let mut stream = TcpStream::connect(server).await?;
+    let text = format!("GET /{base}{path} HTTP/1.1\r\nHost: {server}\r\nx-api-key: {key}\r\nConnection: close\r\n\r\n");
+    stream.write_all(text.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Ok((status.with_context(|| format!("no answer to {path:.60}: {answer}"))?, answer))
 }
 
 /// What a server reads that joins the decoded path to its folder.
@@ -179,8 +205,7 @@ fn cases_of_requests() -> Vec<Case> {
             let long = format!("/submissions/{}", "a".repeat(6000));
             let other = ["/submissions/%00", "/submissions/..%5cfile", "/challenges/%2e%2e/leaderboard", &long];
             for path in PATHS.into_iter().chain(other) {
-                let asked = request(arena, Method::GET, path).header("x-api-key", &arena.stack.deployed.api_key);
-                let (status, body) = ask(asked).await?;
+                let (status, body) = ask_as_written(arena, path).await?;
                 ensure!(matches!(status, 400 | 404 | 414), "{path:.60}: {status}: {body}");
                 ensure!(!body.contains(&scene.secret), "{path}: {body}");
             }
@@ -212,7 +237,8 @@ fn cases_of_requests() -> Vec<Case> {
         })
     });
     vec![
-        case("paths that climb out, NUL and 6,000 characters", "ids", "400 or 404 each time", paths, joined).representative(),
+        case("paths that climb out, NUL and 6,000 characters", "ids", "400 or 404 each time", paths, joined)
+            .representative(),
         case("a body of 17 kB and one of 5 MB", "size", "413", body, parsed),
     ]
 }

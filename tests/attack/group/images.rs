@@ -8,7 +8,13 @@ use crate::arena::{BASE, MAX_IMAGE_BYTES};
 use crate::case::{Attack, Case, Control, End, Group, Sign, deed};
 
 /// Builds on the host, and returns what `podman image inspect` says.
-fn inspected(name: &'static str, dockerfile: String, format: &'static str, harm: fn(&str) -> bool, says: &'static str) -> Control {
+fn inspected(
+    name: &'static str,
+    dockerfile: String,
+    format: &'static str,
+    harm: fn(&str) -> bool,
+    says: &'static str,
+) -> Control {
     Control::Deed(deed(move |arena, _| {
         let files = [
             ("Dockerfile".to_owned(), dockerfile.clone().into_bytes(), false),
@@ -37,7 +43,13 @@ pub(super) fn cases() -> Vec<Case> {
             "an image of no layers",
             "layers are counted",
             empty.to_owned(),
-            inspected("no-layers", empty.to_owned(), "{{len .RootFS.Layers}}", |shown| shown == "0", "an image was made whose layers are"),
+            inspected(
+                "no-layers",
+                empty.to_owned(),
+                "{{len .RootFS.Layers}}",
+                |shown| shown == "0",
+                "an image was made whose layers are",
+            ),
         )
         .representative(),
         whole(

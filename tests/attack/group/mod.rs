@@ -34,7 +34,10 @@ pub(crate) fn all() -> Vec<Case> {
 
 /// What no engine here can show without its defence.
 pub(crate) const NOT_RUN_HERE: [(&str, &str); 7] = [
-    ("a syntax directive that pulls a frontend, as #, // or JSON, or after a BOM", "podman takes no frontends; BuildKit does"),
+    (
+        "a syntax directive that pulls a frontend, as #, // or JSON, or after a BOM",
+        "podman takes no frontends; BuildKit does",
+    ),
     ("RUN --network=host and RUN --security=insecure", "podman 4.3 does not know them; BuildKit does"),
     ("an ADD that dockerd fetches from 127.0.0.1:2375", "there is no docker daemon"),
     ("a redirect from https to http", "the Submission API's stand-in has no certificate"),

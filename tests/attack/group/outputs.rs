@@ -79,6 +79,7 @@ fn cases_of_links() -> Vec<Case> {
             FAILED,
             publishes,
         )
+        .saying("/opt/ml/model is not a folder")
         .representative(),
         leave(
             "output/data is a link to a folder of the host",
@@ -86,7 +87,8 @@ fn cases_of_links() -> Vec<Case> {
             |scene| format!("rmdir /opt/ml/output/data; ln -s {} /opt/ml/output/data", scene.canary_folder().display()),
             FAILED,
             publishes,
-        ),
+        )
+        .saying("/opt/ml/output/data is not a folder"),
         leave(
             "model.tar.gz is a link to a file of the host",
             "packed elsewhere",
@@ -104,7 +106,9 @@ fn cases_of_links() -> Vec<Case> {
         leave(
             "output/data.tar.gz is a link to a file of the host",
             "packed elsewhere",
-            |scene| format!("ln -s {} /opt/ml/output/data.tar.gz; echo x >/opt/ml/output/data/x", scene.file().display()),
+            |scene| {
+                format!("ln -s {} /opt/ml/output/data.tar.gz; echo x >/opt/ml/output/data/x", scene.file().display())
+            },
             End::Completed,
             overwrites("output/data.tar.gz"),
         ),
@@ -169,7 +173,7 @@ fn cases_of_kinds_and_sizes() -> Vec<Case> {
         leave(
             "a file of 1 TB without content",
             "full length counts",
-            |_| "truncate -s 1T /opt/ml/model/big".to_owned(),
+            |_| "truncate -s 1099511627776 /opt/ml/model/big".to_owned(),
             FAILED,
             |_, folder| {
                 let file = folder.join("model/big").metadata()?;
@@ -177,6 +181,7 @@ fn cases_of_kinds_and_sizes() -> Vec<Case> {
                 Ok(format!("a packer reads {} bytes of a file that takes {} blocks", file.len(), file.blocks()))
             },
         )
+        .saying("is larger than the disk of the job")
         .representative(),
         leave(
             "250,000 hard links",
@@ -192,20 +197,23 @@ fn cases_of_kinds_and_sizes() -> Vec<Case> {
                 ensure!(entries > 250_000, "{entries} entries");
                 Ok(format!("a packer packs {entries} entries of 50,000 files"))
             },
-        ),
+        )
+        .saying("has too many files"),
         leave(
-            "120 folders inside each other with names of 200 characters",
+            "120 folders inside each other with a path of 7,000 characters",
             "depth",
             |_| {
-                let name = "d".repeat(200);
-                format!("cd /opt/ml/model; for i in $(seq 120); do mkdir {name}; cd {name}; done; true")
+                // A shell cannot enter such a path, so that two halves are put together.
+                let half = vec!["d".repeat(60); 60].join("/");
+                format!("cd /opt/ml/model; mkdir -p a/{half} b/{half}; cd a/{half} && mv /opt/ml/model/b .")
             },
             FAILED,
             |_, folder| {
                 let error = packed(&folder.join("model")).err().context("it was packed")?;
-                Ok(format!("a packer that goes by paths fails, as if the platform were at fault: {error}"))
+                Ok(format!("a packer that goes by paths fails, as if the platform were at fault: {error:.80}"))
             },
-        ),
+        )
+        .saying("has folders nested too deeply"),
     ]
 }
 

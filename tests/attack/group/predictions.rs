@@ -28,7 +28,13 @@ fn archive(scene: &Scene, entries: Entries) -> Result<Vec<u8>> {
     Ok(tar.into_inner()?.finish()?)
 }
 
-fn add(tar: &mut Builder<GzEncoder<Vec<u8>>>, name: &str, kind: EntryType, target: Option<&Path>, data: &[u8]) -> Result<()> {
+fn add(
+    tar: &mut Builder<GzEncoder<Vec<u8>>>,
+    name: &str,
+    kind: EntryType,
+    target: Option<&Path>,
+    data: &[u8],
+) -> Result<()> {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_size(data.len() as u64);
@@ -60,7 +66,14 @@ async fn extracted(arena: &Arena, scene: &Scene, archive: Vec<u8>) -> Result<Str
 }
 
 /// The control unpacks with Python, as a program without care would, and prints what `code` finds.
-fn case(name: &str, defence: &'static str, expected: &'static str, entries: Entries, code: &'static str, shows: fn(&Scene) -> String) -> Case {
+fn case(
+    name: &str,
+    defence: &'static str,
+    expected: &'static str,
+    entries: Entries,
+    code: &'static str,
+    shows: fn(&Scene) -> String,
+) -> Case {
     let attack = deed(move |arena, scene| {
         Box::pin(async move {
             let error = extracted(arena, scene, archive(scene, entries)?).await?;
@@ -119,7 +132,7 @@ pub(super) fn cases() -> Vec<Case> {
             "nothing is written",
             "PredictionsMissing",
             |_, tar| add(tar, "../predictions.csv", EntryType::Regular, None, CSV),
-            "tar.extractall('x')\nprint(open('predictions.csv').read())",
+            "import os\nos.mkdir('x')\ntar.extractall('x')\nprint(open('predictions.csv').read())",
             |_| "id,probability".to_owned(),
         ),
         case(

@@ -24,11 +24,18 @@ fn cases_of_the_network() -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, address) in [("the internet", INTERNET), ("credentials", REFUSED[0]), ("a neighbour", NEIGHBOUR)] {
         let ask = move |scene: &Scene| format!("{}; true", get(address, 80, &scene.token));
-        let case = train(format!("training asks {name}"), "no network", ask, End::Completed, Control::Unfiltered(Sign::Asked));
+        let case =
+            train(format!("training asks {name}"), "no network", ask, End::Completed, Control::Unfiltered(Sign::Asked));
         cases.push(if address == INTERNET { case.representative() } else { case });
     }
     let ask = |scene: &Scene| format!("{}; true", get(HOST_INSIDE, scene.port, &scene.token));
-    cases.push(train("training asks the host's loopback", "no network", ask, End::Completed, Control::Unfiltered(Sign::Asked)));
+    cases.push(train(
+        "training asks the host's loopback",
+        "no network",
+        ask,
+        End::Completed,
+        Control::Unfiltered(Sign::Asked),
+    ));
     cases
 }
 
@@ -49,7 +56,8 @@ fn by_words_anywhere(reason: &str) -> FailureCode {
 fn cases_of_blame() -> Vec<Case> {
     let blame = |name: &str, text: &'static str| {
         let control = Control::Afterwards(Box::new(move |_, got| {
-            let detail = got.outcome.failure.as_ref().and_then(|failure| failure.detail.as_deref()).context("no detail")?;
+            let detail =
+                got.outcome.failure.as_ref().and_then(|failure| failure.detail.as_deref()).context("no detail")?;
             let blamed = by_words_anywhere(detail);
             ensure!(blamed != TrainingFailed, "{detail}");
             Ok(format!("a rule that looks for words anywhere says {blamed}"))
@@ -58,8 +66,11 @@ fn cases_of_blame() -> Vec<Case> {
         train(name, "prefix decides", script, FAILED, control)
     };
     vec![
-        blame("a failure file that says CapacityError", "CapacityError: Unable to provision requested ML compute capacity")
-            .representative(),
+        blame(
+            "a failure file that says CapacityError",
+            "CapacityError: Unable to provision requested ML compute capacity",
+        )
+        .representative(),
         blame("a failure file that says InternalServerError", "InternalServerError: We encountered an internal error"),
         blame("a failure file that says exit code: 137", "x, exit code: 137"),
     ]
