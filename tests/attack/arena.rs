@@ -224,7 +224,7 @@ impl Arena {
         let listed = s3.list_objects_v2().bucket(OUTPUT_BUCKET).prefix(format!("{id}/")).send().await?;
         for key in listed.contents().iter().filter_map(|object| object.key()) {
             let object = self.stack.object(OUTPUT_BUCKET, key).await?;
-            if key.ends_with(".gz") {
+            if key.ends_with("tar.gz") {
                 let mut unpacked = Vec::new();
                 std::io::copy(&mut GzDecoder::new(object.as_slice()), &mut unpacked)?;
                 texts.push(unpacked);

@@ -76,6 +76,12 @@ pub(crate) type File = (String, Vec<u8>, bool);
 /// The text that an attack needs, made for its scene.
 pub(crate) type Text = Box<dyn Fn(&Scene) -> String + Send + Sync>;
 
+/// The bytes that an attack needs, made for its scene.
+pub(crate) type Bytes = Box<dyn Fn(&Scene) -> Vec<u8> + Send + Sync>;
+
+/// What a control reads in what a submission came to.
+pub(crate) type Reading = Box<dyn Fn(&Scene, &Got) -> Result<String> + Send + Sync>;
+
 /// What an attack or a control does that is not a submission.
 pub(crate) type Deed = Box<dyn for<'a> Fn(&'a Arena, &'a Scene) -> Doing<'a, String> + Send + Sync>;
 
@@ -86,7 +92,7 @@ pub(crate) fn deed(doing: impl for<'a> Fn(&'a Arena, &'a Scene) -> Doing<'a, Str
 
 pub(crate) enum Attack {
     /// An archive, byte by byte.
-    Archive(Box<dyn Fn(&Scene) -> Vec<u8> + Send + Sync>),
+    Archive(Bytes),
     /// Lines of a Dockerfile after its FROM. The image then trains nothing, successfully.
     Lines(Text),
     /// A whole Dockerfile.
@@ -112,7 +118,7 @@ pub(crate) enum Control {
     /// The same, on the archive of the attack.
     Unpacked(fn(&Scene, &std::path::Path) -> Result<String>),
     /// The same, on what the attack's own run has left.
-    Afterwards(Box<dyn Fn(&Scene, &Got) -> Result<String> + Send + Sync>),
+    Afterwards(Reading),
 }
 
 /// Limits of an enclosure for a control.

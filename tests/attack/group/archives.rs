@@ -276,6 +276,11 @@ fn cases_of_readers() -> Vec<Case> {
                 two_readers,
             )
         },
+    ]
+}
+
+fn cases_of_other_data() -> Vec<Case> {
+    vec![
         case(
             "a shell script before the archive",
             "no stray data",
@@ -433,8 +438,15 @@ fn cases_of_folders() -> Vec<Case> {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [cases_of_names(), cases_of_kinds(), cases_of_readers(), cases_of_sizes(), cases_of_folders()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        cases_of_names(),
+        cases_of_kinds(),
+        cases_of_readers(),
+        cases_of_other_data(),
+        cases_of_sizes(),
+        cases_of_folders(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
