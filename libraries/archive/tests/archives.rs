@@ -271,6 +271,22 @@ fn headers_that_disagree_are_refused() {
 }
 
 #[test]
+fn what_a_tool_may_leave_out_or_make_a_folder_is_refused() {
+    let whole = Zip::of([dockerfile()]).pack();
+    let at = whole.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    let with = |offset: usize, byte: u8| {
+        let mut changed = whole.clone();
+        changed[at + offset] = byte;
+        changed
+    };
+    assert_accepted(&with(6, 63));
+    assert_refused(check(&with(6, 64)), ArchiveInvalid, "newer version of the format");
+    // 0x20 is the attribute of a file that was changed since the last backup.
+    assert_accepted(&with(38, 0x20));
+    assert_refused(check(&with(38, 0x10)), ArchiveUnsafe, "a folder by its attributes");
+}
+
+#[test]
 fn an_entry_that_differs_from_its_announcement_is_refused() {
     let text = Entry::new("x", "data ".repeat(1000)).deflated();
     let both = |change: fn(&mut u32)| {

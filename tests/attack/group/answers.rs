@@ -5,6 +5,11 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use domain::FailureCode::{self, ArchiveInvalid, ArchiveTooLarge, Internal, SubmissionApiUnavailable};
 
+use aws_sdk_lambda::primitives::Blob;
+use local::deploy::STACK;
+use serde_json::{Value, json};
+use testing::zips::{Zip, dockerfile};
+
 use crate::arena::{Arena, MAX_ARCHIVE_BYTES};
 use crate::case::{Attack, Case, Control, Deed, End, Group, deed};
 use crate::hostile::Answer;
@@ -56,6 +61,44 @@ fn fetched(
             harm(arena, scene, &said.await??)
         })
     })
+}
+
+/// The date of a submission whose member has set another one.
+fn backdated() -> Case {
+    const SET: &str = "2020-01-01T00:00:00.000Z";
+    const CREATED: &str = "2026-01-01T00:00:00.000Z";
+    let metadata =
+        |id: &str| json!({"id": id, "challengeId": 1, "memberId": 1, "submittedDate": SET, "createdAt": CREATED});
+    let attack = deed(move |arena, _| {
+        Box::pin(async move {
+            let id = uuid::Uuid::new_v4().to_string();
+            let folder = &arena.stack.api.folder;
+            std::fs::write(folder.join(format!("{id}.json")), metadata(&id).to_string())?;
+            std::fs::write(folder.join(format!("{id}.zip")), Zip::of([dockerfile()]).pack())?;
+            let fetch = arena.stack.clients.lambda.invoke().function_name(format!("{STACK}-fetch"));
+            let answer = fetch.payload(Blob::new(json!({ "submissionId": id }).to_string())).send().await?;
+            let answer: Value = serde_json::from_slice(answer.payload().context("an answer")?.as_ref())?;
+            ensure!(answer["created"] == "2026-01-01T00:00:00Z", "{answer}");
+            Ok("createdAt decides".to_owned())
+        })
+    });
+    let control = deed(move |_, _| {
+        Box::pin(async move {
+            let metadata = metadata("x");
+            let first = metadata["submittedDate"].as_str();
+            ensure!(first.is_some_and(|first| first < CREATED), "{metadata}");
+            Ok(format!("by the date that a member may set, it was submitted {SET}"))
+        })
+    });
+    let attack = Attack::Deed(attack, "createdAt decides");
+    Case::new(
+        Group::Answers,
+        "a date that the member has set",
+        "date of the API",
+        attack,
+        End::Completed,
+        Control::Deed(control),
+    )
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -116,5 +159,6 @@ pub(super) fn cases() -> Vec<Case> {
             |_| Answer::EndlessMetadata,
             fetched(|_| Answer::EndlessMetadata, MEASURE, more_than_allowed),
         ),
+        backdated(),
     ]
 }

@@ -316,6 +316,44 @@ fn cases_of_other_data() -> Vec<Case> {
     ]
 }
 
+/// An archive of a Dockerfile and a file, whose header in the table of contents has another byte.
+fn with_byte(offset: usize, byte: u8) -> Vec<u8> {
+    let mut archive = Zip::of([Entry::new("x", "text"), dockerfile()]).pack();
+    let table = archive.windows(4).position(|window| window == b"PK\x01\x02");
+    archive[table.expect("invariant: an archive has a table of contents") + offset] = byte;
+    archive
+}
+
+fn cases_of_attributes() -> Vec<Case> {
+    vec![
+        case(
+            "an entry that needs version 9.9 of the format",
+            "version",
+            ArchiveInvalid,
+            |_| with_byte(6, 99),
+            |_, folder| {
+                // It reports what it leaves out as an error.
+                Command::new("unzip").args(["-q", "submission.zip", "-d", "unpacked"]).current_dir(folder).output()?;
+                let unpacked = folder.join("unpacked");
+                ensure!(!unpacked.join("x").exists() && unpacked.join("Dockerfile").exists(), "both were unpacked");
+                Ok("unzip leaves the file out".to_owned())
+            },
+        ),
+        case(
+            "a file with the attribute of a folder",
+            "kinds of entries",
+            ArchiveUnsafe,
+            |_| with_byte(38, 0x10),
+            |_, folder| {
+                let by_attribute = "import os, zipfile\nfor i in zipfile.ZipFile('submission.zip').infolist():\n  if i.external_attr & 16: os.mkdir(os.path.join('unpacked', i.filename))";
+                python(folder, by_attribute)?;
+                ensure!(folder.join("unpacked/x").is_dir(), "it is not a folder");
+                Ok("a reader that goes by the attribute makes a folder of it".to_owned())
+            },
+        ),
+    ]
+}
+
 fn cases_of_sizes() -> Vec<Case> {
     vec![
         case(
@@ -427,14 +465,34 @@ fn cases_of_folders() -> Vec<Case> {
             Ok("Python's packer packed the canary file".to_owned())
         })
     });
-    vec![Case::new(
-        Group::Archives,
-        "a folder to rehearse with a link to a file of the host",
-        "packing follows no link",
-        Attack::Deed(packed, "refused by name"),
-        End::Completed,
-        Control::Deed(followed),
-    )]
+    let refused_pipe = deed(|arena, _| {
+        Box::pin(async move {
+            let folder = write_files(&[("Dockerfile".to_owned(), b"FROM scratch\n".to_vec(), false)])?;
+            Command::new("mkfifo").arg(folder.path().join("pipe")).status()?;
+            let packed = local::pack::archive_of(folder.path(), &arena.stack.work);
+            let error = format!("{:#}", packed.err().context("the pipe was packed")?);
+            ensure!(error.contains("pipe is neither a file nor a folder"), "{error}");
+            Ok("refused by name".to_owned())
+        })
+    });
+    let opened_pipe = deed(|_, _| {
+        Box::pin(async move {
+            let folder = tempfile::tempdir()?;
+            let pipe = folder.path().join("pipe");
+            Command::new("mkfifo").arg(&pipe).status()?;
+            let status = Command::new("timeout").args(["1", "cat"]).arg(&pipe).status()?;
+            ensure!(status.code() == Some(124), "{status}");
+            Ok("a packer that opens it blocks".to_owned())
+        })
+    });
+    let case = |name: &str, defence, attack, control| {
+        let attack = Attack::Deed(attack, "refused by name");
+        Case::new(Group::Archives, name, defence, attack, End::Completed, Control::Deed(control))
+    };
+    vec![
+        case("a folder to rehearse with a link to a file of the host", "packing follows no link", packed, followed),
+        case("a folder to rehearse with a pipe", "packing opens no pipe", refused_pipe, opened_pipe),
+    ]
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -443,6 +501,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases_of_kinds(),
         cases_of_readers(),
         cases_of_other_data(),
+        cases_of_attributes(),
         cases_of_sizes(),
         cases_of_folders(),
     ]
