@@ -7,7 +7,7 @@ TOOLS := PATH="$(CURDIR)/.local/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 export CARGO_BUILD_TARGET := $(shell rustc --print host-tuple 2>/dev/null)
 MARATHON := target/$(CARGO_BUILD_TARGET)/debug/marathon
 
-.PHONY: help setup build-local demo run zip-exists up test simulate faults bench lint build deploy replay clean
+.PHONY: help setup build-local demo run zip-exists up test simulate faults attack bench lint build deploy replay clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ simulate: ## Simulate 10,000 submissions before a deadline: make simulate [ARGS=
 
 faults: build-local ## Run the whole fault matrix (about 15 minutes)
 	@cargo test --workspace --features product-tests/stack --quiet --test faults -- --include-ignored
+
+attack: build-local ## Attack the system with every hostile submission, request and answer (about 10 minutes)
+	@cargo test --workspace --features product-tests/stack --quiet --test attack -- --include-ignored
 
 bench: setup ## Measure speed, sizes and memory against their peers
 	@scripts/bench.sh

@@ -22,7 +22,7 @@ fn read(path: &str) -> String {
 fn pages() -> Vec<(String, String)> {
     let docs = std::fs::read_dir(root().join("docs")).unwrap();
     let docs = docs.map(|page| format!("docs/{}", page.unwrap().file_name().to_str().unwrap()));
-    let other = ["README.md", "ARCHITECTURE.md", "VERIFICATION.md", "bench/README.md"].map(str::to_owned);
+    let other = ["README.md", "ARCHITECTURE.md", "VERIFICATION.md", "THREATS.md", "bench/README.md"].map(str::to_owned);
     docs.chain(other).map(|path| (path.clone(), read(&path))).collect()
 }
 
@@ -208,18 +208,24 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn verification_names_only_tests_that_exist() {
+fn verification_and_threats_name_only_tests_that_exist() {
     let sources = sources::below(&["tests", "functions", "libraries", "cli", "local"]);
     let is_test = |name: &str| sources.iter().any(|(_, source)| source.contains(&format!("fn {name}(")));
-    let page = read("VERIFICATION.md");
-    for name in page.split('`').skip(1).step_by(2) {
-        if name.len() > 8
+    let attacks = sources::below(&["tests/attack"]);
+    let is_case = |name: &str| attacks.iter().any(|(_, source)| source.contains(&format!("\"{name}\"")));
+    let (page, threats) = (read("VERIFICATION.md"), read("THREATS.md"));
+    for name in page.split('`').skip(1).step_by(2).chain(threats.split('`').skip(1).step_by(2)) {
+        if let Some((group, case)) = name.split_once(": ")
+            && root().join("tests/attack/group").join(group).with_extension("rs").exists()
+        {
+            assert!(is_case(case), "a page names the case {name}, which does not exist");
+        } else if name.len() > 8
             && name.contains('_')
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         {
-            assert!(is_test(name), "VERIFICATION.md names {name}, which is not a test");
+            assert!(is_test(name), "a page names {name}, which is not a test");
         } else if is_path(name) {
-            assert!(root().join(name).exists(), "VERIFICATION.md names {name}, which does not exist");
+            assert!(root().join(name).exists(), "a page names {name}, which does not exist");
         }
     }
 }

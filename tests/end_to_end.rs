@@ -479,10 +479,11 @@ async fn lines_of_a_dockerfile_reach_no_process_and_no_server_of_this_machine(st
     let (port, victim) = (server.local_addr()?.port(), host.id().context("a running process")?);
     // No other process has this argument.
     let left = format!("86{}", victim % 1000 + 1000);
-    let emulator = &stack.clients.endpoint;
+    let emulator = stack.clients.endpoint.rsplit(':').next().context("an endpoint has a port")?;
+    // Its wget would be no attack: where the base image is built from Debian's busybox, it ends with a segmentation fault.
     let submission = dockerfile(&format!(
         "FROM public.ecr.aws/docker/library/busybox:1.37\n\
-         RUN setsid sleep {left} & wget -q -T 2 -O /got http://127.0.0.1:{port}/; wget -q -T 2 -O /got {emulator}/; \
+         RUN setsid sleep {left} & echo GET / | nc -w 2 127.0.0.1 {port} >/got; echo GET / | nc -w 2 127.0.0.1 {emulator} >>/got; \
          kill -9 {victim}; test ! -s /got && test $(ls -d /proc/[0-9]* | wc -l) -lt 10\n\
          RUN printf '#!/bin/sh\\n' >/bin/train && chmod +x /bin/train\n"
     ))?;

@@ -16,6 +16,9 @@ pub(crate) const SIZES_FOLLOW: u16 = 1 << 3;
 pub(crate) const STORED: u16 = 0;
 pub(crate) const DEFLATED: u16 = 8;
 
+/// Version 6.3 of the format, the newest one. Tools leave out entries that need a newer version than they know.
+const NEWEST_VERSION: u16 = 63;
+
 const FILE_TYPE: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
 const FOLDER: u32 = 0o040_000;
@@ -44,6 +47,9 @@ impl Entry {
         if header.flags & PATCH != 0 || !matches!(header.method, STORED | DEFLATED) {
             return Err(Problem::Method { name: quoted(), method: header.method });
         }
+        if header.version_needed & 0xff > NEWEST_VERSION {
+            return Err(Problem::BrokenDirectory { what: "an entry needs a newer version of the format" });
+        }
         if header.disk_start != 0 {
             return Err(Problem::BrokenDirectory { what: "it is part of a split archive" });
         }
@@ -57,6 +63,10 @@ impl Entry {
             offset: sizes.offset,
         };
         entry.check_kind(header.unix_mode())?;
+        if header.is_dos_folder() && !entry.is_folder() {
+            let what = "a folder by its attributes but a file by its name";
+            return Err(Problem::Special { name: entry.quoted(), what });
+        }
         Ok(entry)
     }
 

@@ -66,6 +66,8 @@ impl LocalHeader {
 /// Central directory header (4.3.12), which precedes an entry's name, extra fields and comment.
 pub(crate) struct CentralHeader {
     pub(crate) signature: u32,
+    /// Its lower half is the version of the format, times ten.
+    pub(crate) version_needed: u16,
     pub(crate) flags: u16,
     pub(crate) method: u16,
     pub(crate) crc32: u32,
@@ -87,7 +89,8 @@ impl CentralHeader {
     pub(crate) fn parse(record: &[u8; Self::BYTES]) -> Self {
         let mut fields = Fields(record);
         let signature = fields.u32();
-        fields.skip::<4>(); // versions made by and needed
+        fields.skip::<2>(); // version made by
+        let version_needed = fields.u16();
         let (flags, method) = (fields.u16(), fields.u16());
         fields.skip::<4>(); // time and date
         let (crc32, compressed_size, uncompressed_size) = (fields.u32(), fields.u32(), fields.u32());
@@ -96,6 +99,7 @@ impl CentralHeader {
         fields.skip::<2>(); // internal attributes
         Self {
             signature,
+            version_needed,
             flags,
             method,
             crc32,
@@ -112,6 +116,11 @@ impl CentralHeader {
 
     pub(crate) fn unix_mode(&self) -> u32 {
         self.external_attributes >> 16
+    }
+
+    /// Whether it is a folder by its attributes of MS-DOS.
+    pub(crate) fn is_dos_folder(&self) -> bool {
+        self.external_attributes & 0x10 != 0
     }
 }
 
@@ -250,6 +259,7 @@ mod tests {
         assert_eq!((u64::from(local.name_length), u64::from(local.extra_length)), (at(26, 2), at(28, 2)));
 
         let central = CentralHeader::parse(&numbered());
+        assert_eq!(u64::from(central.version_needed), at(6, 2));
         assert_eq!((u64::from(central.flags), u64::from(central.method)), (at(8, 2), at(10, 2)));
         assert_eq!(
             (u64::from(central.crc32), u64::from(central.compressed_size), u64::from(central.uncompressed_size)),

@@ -259,12 +259,31 @@ fn headers_that_disagree_are_refused() {
     ] {
         assert_entry_refused(entry, ArchiveUnsafe, &format!("disagree about its {says}"));
     }
+    let open = entry().streamed().with(|e| e.after.clear());
+    assert_entry_refused(open.clone(), ArchiveInvalid, "its sizes are missing");
+    assert_accepted(&Zip::of([dockerfile(), open.with(|e| e.local = (0, 4, 4))]).pack());
     let mut method = Zip::of([dockerfile()]).pack();
     method[8] = 8;
     assert_refused(check(&method), ArchiveUnsafe, "disagree about its compression");
     let mut encrypted = Zip::of([dockerfile()]).pack();
     encrypted[6] = 1;
     assert_refused(check(&encrypted), ArchiveInvalid, "without a password");
+}
+
+#[test]
+fn what_a_tool_may_leave_out_or_make_a_folder_is_refused() {
+    let whole = Zip::of([dockerfile()]).pack();
+    let at = whole.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    let with = |offset: usize, byte: u8| {
+        let mut changed = whole.clone();
+        changed[at + offset] = byte;
+        changed
+    };
+    assert_accepted(&with(6, 63));
+    assert_refused(check(&with(6, 64)), ArchiveInvalid, "newer version of the format");
+    // 0x20 is the attribute of a file that was changed since the last backup.
+    assert_accepted(&with(38, 0x20));
+    assert_refused(check(&with(38, 0x10)), ArchiveUnsafe, "a folder by its attributes");
 }
 
 #[test]
