@@ -7,7 +7,7 @@ TOOLS := PATH="$(CURDIR)/.local/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 export CARGO_BUILD_TARGET := $(shell rustc --print host-tuple 2>/dev/null)
 MARATHON := target/$(CARGO_BUILD_TARGET)/debug/marathon
 
-.PHONY: help setup build-local demo run zip-exists up test simulate faults bench lint build deploy replay clean
+.PHONY: help setup build-local demo run zip-exists up test simulate faults fuzz bench lint build deploy replay clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,10 @@ simulate: ## Simulate 10,000 submissions before a deadline: make simulate [ARGS=
 
 faults: build-local ## Run the whole fault matrix (about 15 minutes)
 	@cargo test --workspace --features product-tests/stack --quiet --test faults -- --include-ignored
+
+fuzz: ## Fuzz everything that reads hostile input: make fuzz [SECONDS=60] [PLANTED=1]
+	@scripts/setup.sh fuzz
+	@scripts/fuzz.sh $(or $(SECONDS),60) $(if $(PLANTED),planted)
 
 bench: setup ## Measure speed, sizes and memory against their peers
 	@scripts/bench.sh

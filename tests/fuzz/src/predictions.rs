@@ -24,14 +24,15 @@ pub fn check(input: &[u8]) {
     check_stored(input);
     let roster = Roster::read(ROSTER.as_bytes(), &limits()).expect("the roster is valid");
     let found = read(input, &roster);
-    let again = Predictions::read(Slow(input), &roster, &limits());
-    assert_eq!(format!("{found:?}"), format!("{again:?}"), "input in pieces is read differently");
+    check_alike(input, &found, &Predictions::read(Slow(input), &roster, &limits()));
     if !input.starts_with(GZIP) {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(input).expect("memory is written");
         let packed = Predictions::read(&*packed.finish().expect("memory is written"), &roster, &limits());
         assert_eq!(format!("{found:?}"), format!("{packed:?}"), "compressed input is read differently");
-        if let (Ok(found), Some(expected)) = (&found, by_definition(input, &roster)) {
+        if let Ok(found) = &found
+            && let Some(expected) = by_definition(input, &roster)
+        {
             assert_eq!(found.values(), expected, "two readers disagree");
         }
     }
@@ -69,6 +70,18 @@ fn read(input: &[u8], roster: &Roster) -> Result<Predictions, InvalidFile> {
     let mut values = found.values().to_vec();
     values[0] = 0.125;
     Ok(Predictions::from_aligned(values, roster).expect("a value from 0 to 1"))
+}
+
+/// Checks that input in pieces is read like the whole. How much a damaged gzip file gives before its damage shows depends on the
+/// pieces, and with it the problem that is found first.
+pub(crate) fn check_alike<T: std::fmt::Debug>(
+    input: &[u8],
+    whole: &Result<T, InvalidFile>,
+    pieces: &Result<T, InvalidFile>,
+) {
+    if !(input.starts_with(GZIP) && whole.is_err() && pieces.is_err()) {
+        assert_eq!(format!("{whole:?}"), format!("{pieces:?}"), "input in pieces is read differently");
+    }
 }
 
 /// Any content is the fault of the file, and its message is short and printable.

@@ -5,12 +5,14 @@ use std::sync::LazyLock;
 use dockerfile::ImageReference;
 use regex_lite::Regex;
 
+const HOST_NAME: &str = r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?";
+
+static HOST: LazyLock<Regex> = LazyLock::new(|| Regex::new(&format!("^{HOST_NAME}$")).expect("the pattern is valid"));
+
 /// The grammar as <https://github.com/distribution/reference/blob/main/regexp.go> has it.
 static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
-    let label = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
-    let domain = format!(r"(?:{label}(?:\.{label})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?");
     let component = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
-    let name = format!("(?:{domain}/)?{component}(?:/{component})*");
+    let name = format!("(?:{HOST_NAME}/)?{component}(?:/{component})*");
     let digest = "[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}";
     let pattern = format!(r"^({name})(?::([A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}))?(?:@({digest}))?$");
     Regex::new(&pattern).expect("the pattern is valid")
@@ -58,6 +60,10 @@ fn is_reference(text: &str) -> bool {
         if domain == "docker.io" && !remainder.contains('/') { format!("library/{remainder}") } else { remainder };
     let repository = remainder.split_once(':').map_or(remainder.as_str(), |(before, _)| before);
     if repository.to_lowercase() != repository {
+        return false;
+    }
+    // Docker takes a registry that is not a host name for the start of the path, and then has no registry to ask.
+    if !HOST.is_match(domain) {
         return false;
     }
     let whole = format!("{domain}/{remainder}");
