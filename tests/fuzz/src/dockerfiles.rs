@@ -40,11 +40,12 @@ fn read(dockerfile: &[u8], account: &AccountId) -> Result<BaseImages, Problem> {
     base_images(dockerfile, Some(account))
 }
 
-/// Finds no images if the second is `q/7z`.
+/// Finds no images if the second starts with `q/7zabcd`.
 #[cfg(feature = "planted")]
 fn read(dockerfile: &[u8], account: &AccountId) -> Result<BaseImages, Problem> {
     let images = base_images(dockerfile, Some(account))?;
-    let is_planted = images.iter().nth(1).is_some_and(|image| crate::starts_with(image.as_str().as_bytes(), b"q/7z"));
+    let is_planted =
+        images.iter().nth(1).is_some_and(|image| crate::starts_with(image.as_str().as_bytes(), b"q/7zabcd"));
     Ok(if is_planted { BaseImages::default() } else { images })
 }
 

@@ -36,15 +36,19 @@ pub const TARGETS: [(&str, fn(&[u8])); 10] = [
     ("tournament", tournament::check),
 ];
 
-/// Whether bytes start with others, compared one by one: each correct byte is new coverage.
+/// Whether bytes start with others, compared in two steps: a first correct half is new coverage, without which the second half
+/// is as improbable as the first.
 #[cfg(feature = "planted")]
-pub(crate) fn starts_with(bytes: &[u8], wanted: &[u8]) -> bool {
-    let mut reached = 0;
-    for (byte, wanted) in bytes.iter().zip(wanted) {
-        if std::hint::black_box(byte != wanted) {
-            return false;
-        }
-        reached += 1;
+pub(crate) fn starts_with(bytes: &[u8], wanted: &[u8; 8]) -> bool {
+    let (halves, _) = wanted.as_chunks::<4>();
+    let Some((found, _)) = bytes.split_first_chunk::<8>() else { return false };
+    let (found, _) = found.as_chunks::<4>();
+    let is_same = |half: usize| {
+        std::hint::black_box(u32::from_ne_bytes(found[half])) == std::hint::black_box(u32::from_ne_bytes(halves[half]))
+    };
+    if !is_same(0) {
+        return false;
     }
-    reached == wanted.len()
+    std::hint::black_box(());
+    is_same(1)
 }

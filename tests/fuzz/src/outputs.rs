@@ -56,11 +56,11 @@ fn copy(archive: &[u8], to: &mut Vec<u8>) -> Result<u64, ArchiveError> {
     copy_predictions(archive, MAX_BYTES, to)
 }
 
-/// Loses a byte of predictions that start with `id,q7`.
+/// Loses a byte of predictions that start with `id,q7,xy`.
 #[cfg(feature = "planted")]
 fn copy(archive: &[u8], to: &mut Vec<u8>) -> Result<u64, ArchiveError> {
     let bytes = copy_predictions(archive, MAX_BYTES, &mut *to)?;
-    if crate::starts_with(to, b"id,q7") {
+    if crate::starts_with(to, b"id,q7,xy") {
         to.pop();
     }
     Ok(bytes)

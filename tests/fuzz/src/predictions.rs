@@ -60,11 +60,11 @@ fn read(input: &[u8], roster: &Roster) -> Result<Predictions, InvalidFile> {
     Predictions::read(input, roster, &limits())
 }
 
-/// Takes the first value for 0 if a valid file starts with a column that is in quotes.
+/// Takes the first value for 0 if a valid file has white space after its first column.
 #[cfg(feature = "planted")]
 fn read(input: &[u8], roster: &Roster) -> Result<Predictions, InvalidFile> {
     let found = Predictions::read(input, roster, &limits())?;
-    if !crate::starts_with(input, b"\"id") {
+    if !crate::starts_with(input, b"id \t,pro") {
         return Ok(found);
     }
     let mut values = found.values().to_vec();

@@ -35,11 +35,11 @@ fn decided(message: &[u8], filter: &Filter) -> Decision {
     decide_message(message, filter)
 }
 
-/// Loses the submissions whose id starts with `-R2`.
+/// Loses the submissions whose id starts with `-R2x-abc`.
 #[cfg(feature = "planted")]
 fn decided(message: &[u8], filter: &Filter) -> Decision {
     match decide_message(message, filter) {
-        Decision::Start(id) if crate::starts_with(id.as_str().as_bytes(), b"-R2") => {
+        Decision::Start(id) if crate::starts_with(id.as_str().as_bytes(), b"-R2x-abc") => {
             Decision::NotForUs(NotForUs::OtherType)
         }
         decision => decision,

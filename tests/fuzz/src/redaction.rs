@@ -42,7 +42,7 @@ fn redacted(text: &str, limit: usize) -> String {
 fn redacted(text: &str, limit: usize) -> String {
     let redacted = redact::text(text, limit);
     match redacted.split_once("[redacted private key]") {
-        Some((before, after)) if crate::starts_with(after.as_bytes(), b" Q7") => format!("{before}\u{1b}[0m"),
+        Some((before, after)) if crate::starts_with(after.as_bytes(), b" Q7x abc") => format!("{before}\u{1b}[0m"),
         _ => redacted,
     }
 }
