@@ -22,14 +22,15 @@ build() {
 }
 (build) 2>"$results/build.log" || { cat "$results/build.log" >&2; exit 1; }
 
-# One target. A planted bug must not leave its inputs in the corpus.
+# One target. Comparisons guide it, too (value profile). A planted bug must not leave its inputs in the corpus.
+# shellcheck disable=SC2317 # xargs calls it
 fuzz() {
   local target=$1 corpus=$found/$1 longest=4096
   # Redaction takes milliseconds for a long text.
   case $target in redaction | failures) longest=512 ;; esac
   [ -z "$planted" ] || corpus=$results/$target/corpus
   mkdir -p "$results/$target" "$corpus"
-  "$binaries/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len="$longest" -print_final_stats=1 \
+  "$binaries/$target" -max_total_time="$seconds" -use_value_profile=1 -timeout=10 -rss_limit_mb=1024 -max_len="$longest" -print_final_stats=1 \
     -artifact_prefix="$results/$target/" "$corpus" "$saved/$target" >"$results/$target/log" 2>&1 || touch "$results/$target/found"
 }
 export -f fuzz
