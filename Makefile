@@ -7,7 +7,7 @@ TOOLS := PATH="$(CURDIR)/.local/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 export CARGO_BUILD_TARGET := $(shell rustc --print host-tuple 2>/dev/null)
 MARATHON := target/$(CARGO_BUILD_TARGET)/debug/marathon
 
-.PHONY: help setup build-local demo run zip-exists up test simulate faults attack bench lint build deploy replay clean
+.PHONY: help setup build-local demo run zip-exists up test simulate faults attack fuzz bench lint build deploy replay clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,10 @@ faults: build-local ## Run the whole fault matrix (about 15 minutes)
 
 attack: build-local ## Attack the system with every hostile submission, request and answer (about 10 minutes)
 	@cargo test --workspace --features product-tests/stack --quiet --test attack -- --include-ignored
+
+fuzz: ## Fuzz everything that reads hostile input: make fuzz [SECONDS=60] [PLANTED=1]
+	@scripts/setup.sh fuzz
+	@scripts/fuzz.sh $(or $(SECONDS),60) $(if $(PLANTED),planted)
 
 bench: setup ## Measure speed, sizes and memory against their peers
 	@scripts/bench.sh

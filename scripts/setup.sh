@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the local stack needs; with `test` also what only the tests need, with `bench` what the benchmarks need. With
-# `simulate`, installs only what the simulation needs. Skips what is already installed.
+# `simulate` or `fuzz`, installs only what the simulation or fuzzing needs. Skips what is already installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -59,6 +59,16 @@ if [ "${1-}" = simulate ]; then
   exit
 fi
 command -v python3 >/dev/null || install python3 python3-venv
+if [ "${1-}" = fuzz ]; then
+  # The programs that unpack what fuzzing found.
+  for need in unzip bsdtar:libarchive-tools go:golang-go; do
+    command -v "${need%:*}" >/dev/null || install "${need#*:}"
+  done
+  # Unoptimised: it compiles in half the time, and only starts the compiler.
+  .local/cargo/bin/cargo-fuzz --version 2>/dev/null | grep -qF 0.13.1 ||
+    env -u CARGO_BUILD_TARGET cargo install --quiet --locked --debug --root .local/cargo --version 0.13.1 cargo-fuzz
+  exit
+fi
 command -v setpriv >/dev/null || install util-linux
 # Optional: without a network, the samples' base image is built from busybox, and a test uses kcat. Without permission to
 # install packages, everything else still works on an existing container engine.

@@ -31,6 +31,10 @@ pub(crate) fn check(name: &[u8]) -> Result<&str, &'static str> {
             "" => return Err("has an empty component"),
             ".." => return Err("points outside the archive"),
             _ if component.len() > MAX_COMPONENT_BYTES => return Err("is too long"),
+            // unzip leaves control characters out, so that two names can become one. macOS names the icon of a folder so.
+            _ if component != "Icon\r" && component.contains(char::is_control) => {
+                return Err("contains a control character");
+            }
             _ => {}
         }
     }
@@ -74,6 +78,9 @@ mod tests {
             "C:x",
             "c:/x",
             "a\0b",
+            "Dockerfile\u{1}",
+            "code\r/x",
+            "a\u{85}b",
         ] {
             assert!(check(name.as_bytes()).is_err(), "{name:?}");
         }
