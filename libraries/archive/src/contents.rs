@@ -105,11 +105,13 @@ fn compare(header: &LocalHeader, name: &[u8], extra: &[u8], entry: &Entry) -> Re
     Ok(())
 }
 
-/// Checks the bytes between an entry's data and the next entry: either none, or the entry's data descriptor.
+/// Checks the bytes between an entry's data and the next entry: none, or the entry's data descriptor if it announces one.
 fn check_rest(archive: &mut impl BufRead, entry: &Entry, rest: u64, sizes_follow: bool) -> Result<(), Problem> {
     const STRAY: Problem = Problem::StrayData { place: "between its entries" };
     if rest == 0 {
-        return Ok(());
+        // unzip and Go refuse an entry that announces a data descriptor and has none.
+        let missing = Problem::Damaged { name: entry.quoted(), what: "its sizes do not follow its data" };
+        return if sizes_follow { Err(missing) } else { Ok(()) };
     }
     if !sizes_follow || rest > DataDescriptor::MAX_BYTES {
         return Err(STRAY);

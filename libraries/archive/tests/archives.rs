@@ -406,3 +406,11 @@ fn the_text_of_the_dockerfile_is_handed_out_up_to_one_mebibyte() {
     // The problems of the whole archive come first.
     assert_refused(check_entries([Entry::new("Dockerfile", too_large), Entry::new("../x", "")]), ArchiveUnsafe, "../x");
 }
+
+#[test]
+fn an_announced_data_descriptor_has_to_be_there() {
+    let bare = Entry::new("a", "hello").with(|entry| entry.flags |= 1 << 3);
+    let archive = Zip::of([dockerfile(), bare]).pack();
+    let problem = archive::verify(std::io::Cursor::new(archive), &archive::Limits::default()).unwrap_err();
+    assert!(matches!(problem, archive::Problem::Damaged { .. }), "{problem}");
+}
