@@ -72,7 +72,7 @@ fn check_entry(
         return Err(Problem::Overlap { name: entry.quoted() });
     };
     unpacker.unpack(archive, entry)?;
-    check_rest(archive, entry, rest, &header)
+    check_rest(archive, entry, rest, header.flags & SIZES_FOLLOW != 0)
 }
 
 /// Refuses an entry that looks different to a tool that reads only local headers.
@@ -105,18 +105,13 @@ fn compare(header: &LocalHeader, name: &[u8], extra: &[u8], entry: &Entry) -> Re
     Ok(())
 }
 
-/// Checks the bytes between an entry's data and the next entry: either none, or the entry's data descriptor.
-fn check_rest(archive: &mut impl BufRead, entry: &Entry, rest: u64, header: &LocalHeader) -> Result<(), Problem> {
+/// Checks the bytes between an entry's data and the next entry: none, or the entry's data descriptor if it announces one.
+fn check_rest(archive: &mut impl BufRead, entry: &Entry, rest: u64, sizes_follow: bool) -> Result<(), Problem> {
     const STRAY: Problem = Problem::StrayData { place: "between its entries" };
-    let sizes_follow = header.flags & SIZES_FOLLOW != 0;
     if rest == 0 {
-        // A tool that reads the file from its start would look for the end in the entries after it.
-        let is_open = sizes_follow && u64::from(header.compressed_size) != entry.compressed;
-        return if is_open {
-            Err(Problem::Damaged { name: entry.quoted(), what: "its sizes are missing" })
-        } else {
-            Ok(())
-        };
+        // unzip and Go refuse an entry that announces a data descriptor and has none.
+        let missing = Problem::Damaged { name: entry.quoted(), what: "its sizes do not follow its data" };
+        return if sizes_follow { Err(missing) } else { Ok(()) };
     }
     if !sizes_follow || rest > DataDescriptor::MAX_BYTES {
         return Err(STRAY);

@@ -259,9 +259,6 @@ fn headers_that_disagree_are_refused() {
     ] {
         assert_entry_refused(entry, ArchiveUnsafe, &format!("disagree about its {says}"));
     }
-    let open = entry().streamed().with(|e| e.after.clear());
-    assert_entry_refused(open.clone(), ArchiveInvalid, "its sizes are missing");
-    assert_accepted(&Zip::of([dockerfile(), open.with(|e| e.local = (0, 4, 4))]).pack());
     let mut method = Zip::of([dockerfile()]).pack();
     method[8] = 8;
     assert_refused(check(&method), ArchiveUnsafe, "disagree about its compression");
@@ -424,4 +421,16 @@ fn the_text_of_the_dockerfile_is_handed_out_up_to_one_mebibyte() {
     }
     // The problems of the whole archive come first.
     assert_refused(check_entries([Entry::new("Dockerfile", too_large), Entry::new("../x", "")]), ArchiveUnsafe, "../x");
+}
+
+#[test]
+fn an_announced_data_descriptor_has_to_be_there() {
+    let bare = Entry::new("x", "data").streamed().with(|entry| entry.after.clear());
+    assert_entry_refused(bare.clone(), ArchiveInvalid, "its sizes do not follow its data");
+    // The same if its sizes are where they are not looked for.
+    assert_entry_refused(
+        bare.with(|entry| entry.local = (0, 4, 4)),
+        ArchiveInvalid,
+        "its sizes do not follow its data",
+    );
 }
