@@ -63,10 +63,7 @@ fn cases_of_addresses() -> Vec<Case> {
         Control::Unfiltered(Sign::Asked),
     ));
     let own = |scene: &Scene| format!("RUN {}; true", get("127.0.0.1", scene.port, &scene.token));
-    cases.push(
-        lines("RUN asks 127.0.0.1", "network namespace", own, End::Completed, Control::Bare(Sign::Asked))
-            .representative(),
-    );
+    cases.push(lines("RUN asks 127.0.0.1", "network namespace", own, End::Completed, Control::Bare(Sign::Asked)));
     let own = |scene: &Scene| format!("ADD http://127.0.0.1:{}/{} /got", scene.port, scene.token);
     cases.push(lines("ADD from 127.0.0.1", "network namespace", own, FAILED, Control::Bare(Sign::Asked)));
     cases
@@ -186,8 +183,7 @@ fn cases_of_limits() -> Vec<Case> {
             |_| format!("RUN awk 'BEGIN {{ t = \"x\"; while (length(t) < 1000000000) t = t t; print \"{DONE}\" }}'"),
             FAILED,
             Control::Roomy(AMPLE, Sign::Word(DONE)),
-        )
-        .representative(),
+        ),
         lines(
             "RUN starts 3,000 processes",
             "processes of the enclosure",

@@ -181,8 +181,7 @@ fn cases_of_kinds_and_sizes() -> Vec<Case> {
                 Ok(format!("a packer reads {} bytes of a file that takes {} blocks", file.len(), file.blocks()))
             },
         )
-        .saying("is larger than the disk of the job")
-        .representative(),
+        .saying("is larger than the disk of the job"),
         leave(
             "250,000 hard links",
             "number of files",

@@ -69,8 +69,7 @@ fn cases_of_blame() -> Vec<Case> {
         blame(
             "a failure file that says CapacityError",
             "CapacityError: Unable to provision requested ML compute capacity",
-        )
-        .representative(),
+        ),
         blame("a failure file that says InternalServerError", "InternalServerError: We encountered an internal error"),
         blame("a failure file that says exit code: 137", "x, exit code: 137"),
     ]
@@ -126,8 +125,7 @@ fn cases_of_logs() -> Vec<Case> {
             "echo AKIAIOSFODNN7EXAMPLE; echo aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n\
              echo '{\\\"SecretAccessKey\\\":\\\"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEZ\\\"}'",
             &["AKIAIOSFODNN7EXAMPLE", "bPxRfiCYEXAMPLEKEY", "bPxRfiCYEXAMPLEKEZ"],
-        )
-        .representative(),
+        ),
         log(
             "a log with tokens",
             "redaction",
