@@ -94,7 +94,9 @@ impl Api {
             0 | 1 => self.check_submission(status, body).await,
             2 => match client.members_of("30113997").await {
                 Ok(members) => {
-                    members.iter().for_each(|member| check_plain(member));
+                    for member in &members {
+                        check_plain(member);
+                    }
                     true
                 }
                 Err(error) => check_error(&error),

@@ -63,7 +63,7 @@ fn check_training(file: &str, exit: u8, log: &[String]) {
     };
     let cause = json!({"TrainingJobName": "x-0-1", "TrainingJobStatus": "Failed", "SecondaryStatus": "Failed",
         "FailureReason": reason});
-    check_participants(Step::TrainModel, cause.to_string(), Job::Training(job), log);
+    check_participants(Step::TrainModel, cause.to_string(), &Job::Training(job), log);
 }
 
 /// A build whose Dockerfile failed: its log is the participant's.
@@ -77,15 +77,15 @@ fn check_build(exit: u8, log: &[String]) {
     let failed = vec![PhaseContext { message: Some(message) }];
     let phases = vec![phase("PRE_BUILD", "SUCCEEDED", vec![]), phase("BUILD", "FAILED", failed)];
     let build = Build { id: "mm:1".to_owned(), build_status: "FAILED".to_owned(), phases, ..Build::default() };
-    check_participants(Step::BuildImage, "Build failed".to_owned(), Job::Build(build), log);
+    check_participants(Step::BuildImage, "Build failed".to_owned(), &Job::Build(build), log);
 }
 
 /// No text of a participant makes the platform responsible, is retried, or changes what is read about another code.
-fn check_participants(step: Step, cause: String, job: Job, log: &[String]) {
+fn check_participants(step: Step, cause: String, job: &Job, log: &[String]) {
     let error = StepError { error: "States.TaskFailed".to_owned(), cause };
-    let classification = classified(step, &error, Some(&job));
+    let classification = classified(step, &error, Some(job));
     assert_eq!(classification.code.fault(), Fault::Participant, "{classification:?}");
-    check_answer(step, error, Some(&job), log, &classification);
+    check_answer(step, error, Some(job), log, &classification);
 }
 
 #[cfg(not(feature = "planted"))]

@@ -22,8 +22,11 @@ pub mod redaction;
 pub mod references;
 pub mod tournament;
 
+/// Checks the properties of one target on one input.
+pub type Check = fn(&[u8]);
+
 /// The targets, named after their modules.
-pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+pub const TARGETS: [(&str, Check); 10] = [
     ("answers", answers::check),
     ("archives", archives::check),
     ("dockerfiles", dockerfiles::check),

@@ -13,7 +13,7 @@ pub(crate) fn check(message: &str, characters: usize) {
 }
 
 /// Checks the message of a problem that only a participant can have caused.
-pub(crate) fn check_problem(problem: &(impl Coded + std::error::Error), characters: usize) {
+pub(crate) fn check_problem(problem: &impl Coded, characters: usize) {
     check(&problem.to_string(), characters);
     assert_eq!(problem.code().fault(), Fault::Participant, "{problem:?}");
 }

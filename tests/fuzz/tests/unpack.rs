@@ -31,7 +31,8 @@ fn accepted_archives_unpack_alike() {
     let archives = accepted(temporary.path());
     assert!(archives.len() >= 20, "only {} archives are accepted", archives.len());
     let list = temporary.path().join("list");
-    fs::write(&list, archives.iter().map(|archive| format!("{}\n", archive.display())).collect::<String>()).unwrap();
+    let lines: Vec<String> = archives.iter().map(|archive| archive.display().to_string()).collect();
+    fs::write(&list, lines.join("\n") + "\n").unwrap();
     let go = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/unpack.go");
     let errors = [
         run(Command::new("python3").args(["-c", PYTHON]), &list),
