@@ -52,7 +52,7 @@ const ASKED: [(&str, &str); 11] = [
     ("KEY", ""),
 ];
 /// Commands that do not run here, by how they begin, and why.
-const ELSEWHERE: [(&str, &str); 25] = [
+const ELSEWHERE: [(&str, &str); 27] = [
     ("marathon verify --stack", "needs submissions that have not run: this test runs it with its own"),
     ("make setup", "installs packages"),
     ("make build-local", "builds what this test runs"),
@@ -62,6 +62,8 @@ const ELSEWHERE: [(&str, &str); 25] = [
     ("make up", "starts a stack of its own, as this test does"),
     ("make test", "runs this test"),
     ("make faults", "takes 15 minutes"),
+    ("make attack", "takes ten minutes; tests/attack/ runs a part of it with every test"),
+    ("make fuzz", "compiles everything for coverage and takes minutes"),
     ("make simulate", "takes minutes; tests/simulation/ runs small evenings"),
     ("make lint", "takes minutes and runs before the tests"),
     ("make bench", "takes minutes and compiles with all optimisations"),
