@@ -24,8 +24,10 @@ install() {
 # A folder of Python tools. It is created again when its list changes, and when it was moved: its programs name their
 # interpreter by its path.
 tools() {
-  local folder=.local/$1 list=scripts/requirements/$1.txt
-  cmp -s "$list" "$folder/installed.txt" && grep -qF "#!$PWD/$folder/" "$folder/bin/pip" && return
+  mkdir -p .local
+  local folder list=scripts/requirements/$1.txt
+  folder=$(cd .local && pwd -P)/$1
+  cmp -s "$list" "$folder/installed.txt" && grep -qF "#!$folder/" "$folder/bin/pip" && return
   say "installing Python tools into $folder"
   rm -rf "$folder"
   python3 -m venv "$folder" 2>/dev/null || { install python3-venv; python3 -m venv "$folder"; }
