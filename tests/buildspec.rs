@@ -263,19 +263,28 @@ fn the_directive_for_a_frontend_is_taken_out_and_nothing_else_changes() {
 fn no_build_starts_unless_the_fence_is_seen_to_hold() {
     let refused = ("curl", "exit 7");
     // What a probe in a container does is docker's exit status.
-    let probe = ("docker", "[[ \"$*\" != *curl* ]]");
+    let probe = ("docker", "[[ \"$*\" != *curl* ]] || exit 7");
     let runs = |programs: &[(&str, &str)]| Machine::new(programs).run(&[&fence()]);
     let ran = runs(&[refused, probe]);
     assert!(ran.succeeded(), "{:?}", ran.output);
-    for chain in ["DOCKER-USER", "OUTPUT"] {
-        assert!(ran.calls.contains(&format!("iptables --insert {chain} --destination 169.254.0.0/16 --jump REJECT")));
+    for address in ["169.254.170.2", "169.254.169.254"] {
+        let probed = ran.calls.find(&format!("/dev/null http://{address}/")).unwrap();
+        for chain in ["DOCKER-USER", "OUTPUT"] {
+            let rule = format!("iptables --insert {chain} --destination {address} --jump REJECT");
+            assert!(ran.calls.find(&rule).unwrap() < probed, "{rule} comes after the probe");
+        }
     }
-    let probed = ran.calls.find("curl --silent").unwrap();
-    assert!(ran.calls.rfind("iptables").unwrap() < probed, "the probe comes after the rules");
     assert!(!runs(&[refused, probe, ("iptables", "exit 1")]).succeeded(), "without the rules");
-    assert!(!runs(&[("curl", "exit 0"), probe]).succeeded(), "the build reaches credentials");
-    assert!(!runs(&[refused, ("docker", "exit 0")]).succeeded(), "a container reaches credentials");
-    assert!(!runs(&[refused, ("docker", "[ \"$1\" != run ]")]).succeeded(), "the probe cannot run");
+    for status in [0, 28, 127] {
+        let ends = format!("exit {status}");
+        assert!(!runs(&[("curl", ends.as_str()), probe]).succeeded(), "the build's probe ends with {status}");
+        let container = format!("[[ \"$*\" != *curl* ]] || exit {status}");
+        assert!(
+            !runs(&[refused, ("docker", container.as_str())]).succeeded(),
+            "a container's probe ends with {status}"
+        );
+    }
+    assert!(!runs(&[refused, ("docker", "[ \"$1\" != run ] || exit 125")]).succeeded(), "the probe cannot run");
 }
 
 #[test]

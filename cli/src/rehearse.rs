@@ -9,7 +9,7 @@ use clap::Args;
 use domain::SubmissionId;
 use domain::outcome::Status;
 use local::broker::TOPIC;
-use local::engine::Trust;
+use local::engine::{Trust, check_data};
 use local::stack::{Options, SAMPLE_ID, Stack};
 use local::watch::{execution_arn, follow};
 
@@ -87,6 +87,9 @@ impl Run {
         let mut options = self.rehearsal.stack.options()?;
         if let Some(data) = &self.data {
             std::fs::read_dir(data).with_context(|| usage("reading", data))?;
+            if options.trust == Trust::Never {
+                check_data(data).with_context(|| usage("reading", data))?;
+            }
             options.data = Some(data.canonicalize().with_context(|| usage("reading", data))?);
         }
         self.rehearsal.run(&id, &self.submission, &options, interrupted).await

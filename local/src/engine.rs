@@ -5,6 +5,7 @@ mod registry;
 mod trusted;
 
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -109,7 +110,7 @@ impl Engine {
     pub(crate) async fn job(&self, work: &Path, emulator: &str, limits: &Limits, purpose: &Purpose<'_>) -> Result<Job> {
         Ok(match self {
             Self::Enclosed(enclosures) => Job::Enclosed(enclosures.make(work, emulator, limits, purpose).await?),
-            Self::Trusted(trusted) => Job::Trusted(trusted.workbench(work, limits, purpose)?),
+            Self::Trusted(trusted) => Job::Trusted(trusted.workbench(work)?),
         })
     }
 
@@ -216,10 +217,9 @@ impl Job {
 
     /// Pulls an image of the job's repository.
     pub(crate) async fn pull(&self, image: &str) -> Result<()> {
-        let arguments = ["pull", "--quiet", image];
         match self {
             Self::Enclosed(enclosure) => enclosure.pull(image).await,
-            Self::Trusted(workbench) => workbench.engine().output(&arguments).await.map(drop),
+            Self::Trusted(workbench) => workbench.engine().output(&["pull", "--quiet", image]).await.map(drop),
         }
     }
 
@@ -275,6 +275,28 @@ impl Job {
     }
 }
 
+/// Checks that a folder with training data can be read in an enclosure, where root is a user without rights on this machine.
+pub fn check_data(folder: &Path) -> Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(path) = folders.pop() {
+        let metadata = std::fs::symlink_metadata(&path)?;
+        let needed = if metadata.is_dir() { 0o5 } else { 0o4 };
+        if !metadata.is_symlink() && metadata.permissions().mode() & needed != needed {
+            bail!(
+                "{} is not readable by every user, as it has to be in an enclosure: run `chmod -R o+rX {}`",
+                path.display(),
+                folder.display()
+            );
+        }
+        if metadata.is_dir() {
+            for entry in std::fs::read_dir(&path)? {
+                folders.push(entry?.path());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Runs a command and returns its standard output. `arguments` are for the error.
 async fn output(command: &mut Command, arguments: &[&str]) -> Result<String> {
     let output = command.output().await.context("starting the container engine")?;
@@ -282,4 +304,28 @@ async fn output(command: &mut Command, arguments: &[&str]) -> Result<String> {
         bail!("{}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_that_an_enclosure_cannot_read_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let set = |name: &str, mode| {
+            std::fs::set_permissions(folder.path().join(name), PermissionsExt::from_mode(mode)).unwrap()
+        };
+        std::fs::create_dir(folder.path().join("part")).unwrap();
+        std::fs::write(folder.path().join("part/rows.csv"), "1").unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.path().join("part/link")).unwrap();
+        set("", 0o755);
+        check_data(folder.path()).unwrap();
+        set("part/rows.csv", 0o640);
+        let error = check_data(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("rows.csv is not readable") && error.contains("chmod -R o+rX"), "{error}");
+        set("part/rows.csv", 0o644);
+        set("part", 0o754);
+        assert!(check_data(folder.path()).unwrap_err().to_string().contains("part is not readable"));
+    }
 }

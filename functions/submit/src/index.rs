@@ -12,7 +12,8 @@ use runtime::CallFailed;
 use scoring::Metric;
 
 use crate::error::{HttpError, Outage};
-use crate::page::{Cursor, Leaderboard, Page, Place, SortBy, invalid_cursor};
+use crate::page::{Cursor, Page, Place, SortBy, invalid_cursor};
+use crate::view::Leaderboard;
 
 /// The newest submissions among which the present metric of a challenge is looked for.
 const NEWEST: i32 = 100;

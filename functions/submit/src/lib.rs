@@ -9,7 +9,8 @@
 //! Reading needs a key in the header `x-api-key`, unless reads are public. Only the key of an organiser starts scoring.
 //!
 //! This crate promises that a repeated request is harmless, that an error is JSON that says what to do, that keys are compared
-//! in constant time and never logged, and that exact scores and offending submissions are shown to organisers only. It may not write: it only starts executions.
+//! in constant time and never logged, and that exact scores and offending submissions are shown to organisers only. It may not
+//! write: it only starts executions.
 
 pub mod body;
 mod error;
@@ -18,6 +19,7 @@ mod index;
 mod keys;
 pub mod page;
 mod settings;
+pub mod view;
 
 use std::time::Duration;
 
@@ -30,13 +32,14 @@ use http::{Request, Response};
 use index::Index;
 use keys::CachedKeys;
 pub use keys::Keys;
-use page::{Page, RecordView};
+use page::Page;
 use records::{Record, ResultKind};
 use runtime::CallFailed;
 use serde::Serialize;
 use serde_json::json;
 pub use settings::Settings;
 use time::OffsetDateTime;
+use view::RecordView;
 
 /// How far a record's date of creation may be ahead of this machine's clock.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_mins(5);

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::{Limits, Purpose, output};
+use super::output;
 use crate::process::{bound_to_this, is_running};
 
 /// The label of containers that this program starts. Its value is the program's process id.
@@ -43,7 +43,7 @@ impl Trusted {
         if self.podman { "podman" } else { "docker" }
     }
 
-    pub(super) fn workbench(&self, work: &Path, _limits: &Limits, _purpose: &Purpose<'_>) -> Result<Workbench> {
+    pub(super) fn workbench(&self, work: &Path) -> Result<Workbench> {
         let folder = tempfile::Builder::new().prefix("job-").tempdir_in(work)?;
         Ok(Workbench { engine: self.clone(), folder })
     }
