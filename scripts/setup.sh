@@ -80,7 +80,7 @@ if [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; then
 fi
 # Submissions are built and run in an enclosure. Without the permission to make one, an existing engine does for those that
 # are trusted.
-for need in podman runc nft:nftables slirp4netns mkfs.ext4:e2fsprogs ip:iproute2 pkill:procps; do
+for need in podman runc nft:nftables slirp4netns mkfs.ext4:e2fsprogs ip:iproute2; do
   command -v "${need%:*}" >/dev/null && continue
   if [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || ! docker info >/dev/null 2>&1; then install "${need#*:}"; fi
 done

@@ -314,7 +314,7 @@ mod tests {
     fn data_that_an_enclosure_cannot_read_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let set = |name: &str, mode| {
-            std::fs::set_permissions(folder.path().join(name), PermissionsExt::from_mode(mode)).unwrap()
+            std::fs::set_permissions(folder.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
         };
         std::fs::create_dir(folder.path().join("part")).unwrap();
         std::fs::write(folder.path().join("part/rows.csv"), "1").unwrap();
