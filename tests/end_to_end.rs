@@ -20,11 +20,11 @@ use domain::SubmissionId;
 use domain::outcome::{Outcome, Status};
 use libtest_mimic::{Arguments, Failed, Trial};
 use local::broker::{Broker, TOPIC};
-use local::clients::Tasks;
+use local::clients::{Access, Tasks};
 use local::deploy::{self, OUTPUT_BUCKET};
+use local::process;
 use local::stack::{Options, Stack, message};
 use local::watch::{Ended, execution_arn, follow};
-use local::{clients, process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::runtime::Handle;
@@ -77,7 +77,9 @@ fn trials(stack: Option<&Arc<Stack>>, runtime: &Handle) -> Vec<Trial> {
         a_training_log_keeps_the_order_of_both_streams_and_ends_with_the_error,
         a_rehearsal_keeps_files_that_score_by_hand_as_they_did_on_the_platform,
         a_rehearsal_trains_on_the_participants_own_data,
+        docker_gets_exactly_these_arguments,
         lines_of_a_dockerfile_reach_no_process_and_no_server_of_this_machine,
+        the_emulator_answers_only_its_own_run,
         training_that_runs_out_of_memory_is_rejected_as_such,
         a_train_program_that_cannot_be_run_is_named_as_such,
         training_without_valid_predictions_is_rejected,
@@ -170,7 +172,7 @@ async fn a_submission_that_passed_its_scan_becomes_a_trained_model(stack: &Stack
 
     // The tag latest, the trained image and the registry agree.
     let image = outcome.image.context("an image")?;
-    let config = clients::config(&stack.clients.endpoint).await;
+    let config = stack.clients.access.config().await;
     let latest = aws_sdk_ecr::types::ImageIdentifier::builder().image_tag("latest").build();
     let images = aws_sdk_ecr::Client::new(&config)
         .describe_images()
@@ -473,13 +475,53 @@ async fn a_rehearsal_trains_on_the_participants_own_data(_: &Stack) -> Result<()
     Ok(())
 }
 
+/// Records its arguments and lets podman do the work, as this machine need not have docker.
+const DOCKER: &str = r#"#!/bin/sh
+set -eu
+echo "$*" | tr '\n' ' ' >>"$(dirname "$0")/recorded"
+echo >>"$(dirname "$0")/recorded"
+case $1 in
+info) ;;
+run) exec podman --runtime runc "$@" ;;
+*) exec "$SHIM" "$@" ;;
+esac
+"#;
+
+async fn docker_gets_exactly_these_arguments(_: &Stack) -> Result<()> {
+    let (folder, root) = (tempfile::tempdir()?, Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    let shim = std::fs::canonicalize(root.join("local/engine/trusted/docker"))?;
+    executable(&folder.path().join("docker"), &DOCKER.replace("$SHIM", utf8(&shim)?))?;
+    let path = format!("{}:{}", utf8(folder.path())?, std::env::var("PATH")?);
+    let run = process::bound_to_this(marathon()?)
+        .args(["run", "samples/submissions/regression", "--trust", "--memory", "1024", "--json"])
+        .current_dir(&root)
+        .env("PATH", path)
+        .output()
+        .await?;
+    ensure!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let recorded = std::fs::read_to_string(folder.path().join("recorded"))?;
+    let changing = [
+        (r"127\.0\.0\.1:\d+", "REGISTRY"),
+        (r"sha256:[0-9a-f]{64}", "DIGEST"),
+        (r"(?m)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
+        (r"/\S*/job-[A-Za-z0-9]+", "JOB"),
+        (r"local=\d+", "local=PID"),
+        (r" +\n", "\n"),
+    ];
+    let recorded = changing.iter().fold(recorded, |text, (pattern, name)| {
+        regex_lite::Regex::new(pattern).map(|pattern| pattern.replace_all(&text, *name).into_owned()).unwrap_or(text)
+    });
+    ensure!(recorded == include_str!("docker_arguments.txt"), "{recorded}");
+    Ok(())
+}
+
 async fn lines_of_a_dockerfile_reach_no_process_and_no_server_of_this_machine(stack: &Stack) -> Result<()> {
     let server = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     let mut host = tokio::process::Command::new("sleep").arg("600").kill_on_drop(true).spawn()?;
     let (port, victim) = (server.local_addr()?.port(), host.id().context("a running process")?);
     // No other process has this argument.
     let left = format!("86{}", victim % 1000 + 1000);
-    let emulator = stack.clients.endpoint.rsplit(':').next().context("an endpoint has a port")?;
+    let emulator = stack.clients.access.endpoint.rsplit(':').next().context("an endpoint has a port")?;
     // Its wget would be no attack: where the base image is built from Debian's busybox, it ends with a segmentation fault.
     let submission = dockerfile(&format!(
         "FROM public.ecr.aws/docker/library/busybox:1.37\n\
@@ -493,6 +535,45 @@ async fn lines_of_a_dockerfile_reach_no_process_and_no_server_of_this_machine(st
     ensure!(host.try_wait()?.is_none(), "a line killed a process");
     let found = tokio::process::Command::new("pgrep").args(["-f", &format!("^sleep {left}")]).output().await?;
     ensure!(found.stdout.is_empty(), "a process of the build is still running");
+    Ok(())
+}
+
+async fn the_emulator_answers_only_its_own_run(stack: &Stack) -> Result<()> {
+    let Access { endpoint, token } = &stack.clients.access;
+    let status = async |url: &str, headers: &[(&str, &str)]| {
+        let request = reqwest::Client::new().get(format!("{endpoint}{url}"));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        Ok::<_, anyhow::Error>(request.send().await?.status().as_u16())
+    };
+    let bucket = format!("/{OUTPUT_BUCKET}/");
+    let own = ("x-amz-security-token", token.as_str());
+    ensure!(status(&bucket, &[own]).await? == 200, "the run's own secret is refused");
+    ensure!(status(&format!("{bucket}?X-Amz-Security-Token={token}"), &[]).await? == 200, "in a presigned URL");
+    let other: String = token.chars().rev().collect();
+    let other = other.as_str();
+    let function = stack.deployed.submit_url.trim_start_matches(endpoint);
+    let bucket_host = format!("{OUTPUT_BUCKET}.s3.localhost");
+    let host = format!("{}.lambda-url.us-east-1.on.aws", function.rsplit('/').next().context("no id")?);
+    let refused: [(&str, &[(&str, &str)]); 9] = [
+        (&bucket, &[]),
+        (&bucket, &[("x-amz-security-token", other)]),
+        (&bucket, &[("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request")]),
+        (&bucket, &[("host", &host)]),
+        (&format!("{bucket}?X-Amz-Security-Token={other}"), &[]),
+        ("/v2/", &[]),
+        ("/_ministack/health", &[]),
+        ("/2015-03-31/functions", &[]),
+        (&format!("/_aws/lambda-url/..{bucket}"), &[]),
+    ];
+    for (url, headers) in refused {
+        ensure!(status(url, headers).await? == 403, "{url} {headers:?}: {}", status(url, headers).await?);
+    }
+    // The function decides: this one asks for a key. The host of a bucket does not make it a request to S3.
+    let path = format!("{function}/challenges/houses/leaderboard");
+    let asked: [&[(&str, &str)]; 2] = [&[], &[("host", &bucket_host)]];
+    for headers in asked {
+        ensure!(status(&path, headers).await? == 401, "{path} {headers:?}: {}", status(&path, headers).await?);
+    }
     Ok(())
 }
 
@@ -743,8 +824,7 @@ async fn quarantined_records_are_replayed_once_they_can_be_read(stack: &Stack) -
             .args(["replay", "--stack", deploy::STACK, "--json"])
             .args(arguments)
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-            .env("AWS_ENDPOINT_URL", &stack.clients.endpoint)
-            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", "us-east-1")])
+            .envs(stack.clients.access.environment())
             .output()
     };
     let shown = replay(&["--dry-run"]).await?;
@@ -799,10 +879,13 @@ async fn up_uses_the_given_broker_and_stops_everything_it_started(stack: &Stack)
         .stdout(Stdio::piped())
         .spawn()?;
     let mut lines = BufReader::new(up.stdout.take().context("an output")?).lines();
-    let (mut endpoint, mut machine, mut kafka, mut log) = (None, None, None, None);
+    let (mut endpoint, mut token, mut machine, mut kafka, mut log) = (None, None, None, None, None);
     while let Some(line) = lines.next_line().await? {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
+            ["export", .., last] if last.starts_with("AWS_SESSION_TOKEN=") => {
+                token = last.split_once('=').map(|(_, token)| token.to_owned());
+            }
             ["AWS", url, ..] => endpoint = Some((*url).to_owned()),
             ["Kafka", servers, ..] => kafka = Some((*servers).to_owned()),
             ["aws", "stepfunctions", .., arn] => machine = Some((*arn).to_owned()),
@@ -818,7 +901,8 @@ async fn up_uses_the_given_broker_and_stops_everything_it_started(stack: &Stack)
 
     let id = new_id()?;
     kcat(&broker.servers, &id).await?;
-    let sfn = aws_sdk_sfn::Client::new(&clients::config(&endpoint).await);
+    let access = Access::new(endpoint.clone(), token.context("no session token")?);
+    let sfn = aws_sdk_sfn::Client::new(&access.config().await);
     follow(&sfn, &execution_arn(&machine, id.aws_safe().as_str()), Duration::from_mins(1), |_| {}).await?;
     ensure!(!started(stack, &id).await?, "the message reached another broker");
 
@@ -864,7 +948,7 @@ async fn every_event_source_is_created_by_its_parameter(stack: &Stack) -> Result
         ),
     ] {
         let parameters: Vec<String> = common.iter().map(|&parameter| parameter.to_owned()).chain(kafka).collect();
-        deploy::sam_deploy(&stack.clients.endpoint, &root, &root.join(".local"), name, &parameters).await?;
+        deploy::sam_deploy(&stack.clients.access, &root, &root.join(".local"), name, &parameters).await?;
         let function =
             stack.clients.lambda.get_function_configuration().function_name(format!("{name}-intake")).send().await?;
         let variables =

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use local::broker::TOPIC;
 use local::challenge::CHALLENGE;
+use local::clients::Access;
 use local::deploy::{Deployed, INPUT_BUCKET, INPUT_PREFIX, OUTPUT_BUCKET, STACK};
 use local::emulator::REGION;
 use local::engine::{Limits, Trust};
@@ -112,7 +113,7 @@ impl Up {
 /// What the screen says about a running system.
 struct Running<'a> {
     root: &'a Path,
-    endpoint: &'a str,
+    access: &'a Access,
     kafka: &'a str,
     api: &'a str,
     submissions: &'a Path,
@@ -124,7 +125,7 @@ impl<'a> Running<'a> {
     fn of(stack: &'a Stack, root: &'a Path) -> Self {
         Self {
             root,
-            endpoint: &stack.clients.endpoint,
+            access: &stack.clients.access,
             kafka: &stack.broker.servers,
             api: &stack.api.url,
             submissions: &stack.api.folder,
@@ -137,7 +138,7 @@ impl<'a> Running<'a> {
 impl Display for Running<'_> {
     /// Every command stands alone on its line, without a comment: not every shell accepts comments at its prompt.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, kafka, api, .. } = self;
+        let Self { access: Access { endpoint, token }, kafka, api, .. } = self;
         let (root, submissions, log) = (self.root.display(), self.submissions.display(), self.log.display());
         let Deployed { state_machine, staging_bucket, scoring_bucket, submissions_table, submit_url, api_key, .. } =
             self.deployed;
@@ -147,7 +148,7 @@ impl Display for Running<'_> {
 
 Paste these two lines into another terminal. Every command below then works as it stands:
 
-  export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={REGION}
+  export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION={REGION} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_SESSION_TOKEN={token}
   export PATH=\"$PATH:{root}/.local/tools/bin\"
 
 Announce the sample submission with kcat, or publish the file's content with any other Kafka client:
@@ -163,7 +164,7 @@ See its execution. When that has succeeded, read the outcome, the leaderboard, a
 
 Addresses:
 
-  AWS              {endpoint}  (region {REGION}, any credentials)
+  AWS              {endpoint}  (region {REGION}, only with the session token above)
   Kafka            {kafka}  (topic {TOPIC})
   Submission API   {api}/v5  (serves {submissions}: put a zip there as ID.zip)
   scoring API      {submit_url}  (a key: {api_key})
@@ -200,7 +201,7 @@ mod tests {
         };
         let running = Running {
             root: Path::new("/home/me/processor"),
-            endpoint: "http://127.0.0.1:4566",
+            access: &Access::new(text("http://127.0.0.1:4566"), text("00112233445566778899aabbccddeeff")),
             kafka: "127.0.0.1:9092",
             api: "http://127.0.0.1:3000",
             submissions: Path::new("/home/me/processor/.local/runs/1-abc/submissions"),

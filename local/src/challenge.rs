@@ -11,13 +11,14 @@ use crate::deploy::Deployed;
 
 /// The sample challenge, which the Submission API's stand-in names for every submission.
 pub const CHALLENGE: &str = "30054692";
-/// Its settings. The sample data has about 16 live rows in a region, and D of so few rows is noisy: hence the threshold.
+/// Its settings. Whoever rehearses reads everything. The sample data has about 16 live rows in a region, and D of so few rows is noisy: hence the threshold.
 pub const SETTINGS: &str = r#"{
   "training": {"instance_type": "ml.c5.xlarge", "input_folder": "sample", "hyper_parameters": {"rounds": "40"}},
-  "scoring": {"training": "training.csv", "truth": "truth.csv", "metric": "logloss", "concordance_threshold": 0.5}
+  "scoring": {"training": "training.csv", "truth": "truth.csv", "metric": "logloss", "concordance_threshold": 0.5},
+  "reporting": {"logs": "tail"}
 }"#;
 /// Its settings without scoring.
-pub const UNSCORED_SETTINGS: &str = r#"{"training": {"instance_type": "ml.c5.xlarge", "input_folder": "sample", "hyper_parameters": {"rounds": "40"}}}"#;
+pub const UNSCORED_SETTINGS: &str = r#"{"training": {"instance_type": "ml.c5.xlarge", "input_folder": "sample", "hyper_parameters": {"rounds": "40"}}, "reporting": {"logs": "tail"}}"#;
 /// The instance types that the operator allows challenges to ask for.
 pub const INSTANCE_TYPES: &str = "ml.m5.large,ml.c5.xlarge";
 /// The sample data: the rows of all splits in one file, as participants train on it.

@@ -9,8 +9,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use serde_json::{Map, Value};
 
 use crate::challenge;
-use crate::clients::Clients;
-use crate::emulator::REGION;
+use crate::clients::{Access, Clients};
 use crate::process::bound_to_this;
 use crate::stand_in::submission_api;
 
@@ -85,9 +84,9 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
     let name = |parameter: &String| parameter.split('=').next().map(str::to_owned);
     parameters.retain(|parameter| !overrides.iter().any(|other| name(other) == name(parameter)));
     parameters.extend_from_slice(overrides);
-    sam_deploy(&clients.endpoint, root, tools, STACK, &parameters).await?;
+    sam_deploy(&clients.access, root, tools, STACK, &parameters).await?;
 
-    let outputs = outputs_of(tool(tools, "aws", &clients.endpoint, root), STACK).await?;
+    let outputs = outputs_of(tool(tools, "aws", &clients.access, root), STACK).await?;
     let output = |name: &str| outputs.get(name).cloned().with_context(|| format!("the stack has no output {name}"));
     let scoring_bucket = output("ScoringBucketName")?;
     challenge::upload(clients, &scoring_bucket).await?;
@@ -100,7 +99,7 @@ pub async fn deploy(clients: &Clients, root: &Path, tools: &Path, api: &str, ove
         scoring_state_machine: output("ScoringStateMachineArn")?,
         scoring_bucket,
         submissions_table: output("SubmissionsTableName")?,
-        submit_url: local_url(&clients.endpoint, &output("SubmitUrl")?)?,
+        submit_url: local_url(&clients.access.endpoint, &output("SubmitUrl")?)?,
         api_key,
         api_keys_secret,
         intake: output("IntakeFunctionArn")?,
@@ -130,7 +129,7 @@ async fn upload_training_data(clients: &Clients, folder: &Path) -> Result<()> {
 /// Writes a challenge's settings.
 pub async fn put_settings(clients: &Clients, root: &Path, tools: &Path, challenge: &str, settings: &str) -> Result<()> {
     let name = format!("/{STACK}/challenges/{challenge}");
-    let output = tool(tools, "aws", &clients.endpoint, root)
+    let output = tool(tools, "aws", &clients.access, root)
         .args(["ssm", "put-parameter", "--overwrite", "--type", "String", "--name", &name, "--value", settings])
         .output()
         .await?;
@@ -168,14 +167,11 @@ async fn activity(clients: &Clients, name: &str) -> Result<String> {
 }
 
 /// A Python tool that uses the emulator.
-fn tool(tools: &Path, name: &str, endpoint: &str, root: &Path) -> tokio::process::Command {
+fn tool(tools: &Path, name: &str, access: &Access, root: &Path) -> tokio::process::Command {
     let mut command = bound_to_this(tools.join("tools/bin").join(name));
     command
         .current_dir(root)
-        .env("AWS_ENDPOINT_URL", endpoint)
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_DEFAULT_REGION", REGION)
+        .envs(access.environment())
         .env("AWS_PAGER", "")
         .env("SAM_CLI_TELEMETRY", "0")
         .env("SAM_CLI_POLL_DELAY", "1")
@@ -185,8 +181,8 @@ fn tool(tools: &Path, name: &str, endpoint: &str, root: &Path) -> tokio::process
 }
 
 /// Deploys the built template as a stack of this name.
-pub async fn sam_deploy(endpoint: &str, root: &Path, tools: &Path, stack: &str, parameters: &[String]) -> Result<()> {
-    let output = tool(tools, "sam", endpoint, root)
+pub async fn sam_deploy(access: &Access, root: &Path, tools: &Path, stack: &str, parameters: &[String]) -> Result<()> {
+    let output = tool(tools, "sam", access, root)
         .args(["deploy", "--template-file", ".aws-sam/build/template.yaml", "--stack-name", stack, "--resolve-s3"])
         .args([
             "--capabilities",

@@ -7,7 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::process::Child;
 
+use crate::clients::Access;
 use crate::process::{bound_to_this, free_port};
+
+/// Starts the emulator behind a gate that asks for the run's secret.
+const GATE: &str = include_str!("gate.py");
 
 /// The region of every resource.
 pub const REGION: &str = "us-east-1";
@@ -16,8 +20,8 @@ pub const REGION: &str = "us-east-1";
 #[derive(Debug)]
 pub struct Emulator {
     child: Child,
-    /// Its port on the loopback interface, for the AWS services and the ECR registry.
-    pub port: u16,
+    /// How to use the AWS services and the ECR registry, on the loopback interface.
+    pub access: Access,
     /// Its log file.
     pub log: PathBuf,
 }
@@ -34,13 +38,15 @@ impl Emulator {
         environment: &[(&'static str, String)],
     ) -> Result<Self> {
         let port = free_port()?;
+        let access = Access::new(format!("http://127.0.0.1:{port}"), uuid::Uuid::new_v4().simple().to_string());
         let log = work.join("emulator.log");
         let output = File::create(&log)?;
-        let mut child = bound_to_this(tools.join("emulator/bin/ministack"))
+        let mut child = bound_to_this(tools.join("emulator/bin/python"))
+            .args(["-c", GATE])
             .current_dir(work)
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
-            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+            .envs(access.environment())
             .env("MINISTACK_REGION", REGION)
             .env("LAMBDA_EXECUTOR", "local")
             // A running function holds one of the emulator's 64 threads and needs more for its own calls.
@@ -57,17 +63,11 @@ impl Emulator {
                 bail!("the emulator stopped with {status}; see {}", log.display());
             }
             if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                return Ok(Self { child, port, log });
+                return Ok(Self { child, access, log });
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         bail!("the emulator did not answer within 30 seconds; see {}", log.display())
-    }
-
-    /// The endpoint of the AWS services.
-    #[must_use]
-    pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Stops the emulator and the functions that it runs.

@@ -14,7 +14,10 @@ use rustix::fs::{Mode, OFlags};
 use tokio::process::Command;
 
 use enclosure::{Enclosure, Enclosures};
+use registry::Registry;
 use trusted::{Trusted, Workbench};
+
+use crate::clients::Access;
 
 /// The base image of the samples.
 const BASE_IMAGE: &str = "public.ecr.aws/docker/library/busybox:1.37";
@@ -106,11 +109,33 @@ impl Engine {
         }
     }
 
-    /// A place for a job, in its own folder in `work`. `emulator` is the address of the emulator, which has the registry.
-    pub(crate) async fn job(&self, work: &Path, emulator: &str, limits: &Limits, purpose: &Purpose<'_>) -> Result<Job> {
+    /// A place for a job, in its own folder in `work`. The emulator has the registry.
+    pub(crate) async fn job(
+        &self,
+        work: &Path,
+        emulator: &Access,
+        limits: &Limits,
+        purpose: &Purpose<'_>,
+    ) -> Result<Job> {
+        let registry = match *purpose {
+            Purpose::Build { repository } | Purpose::Training { repository, .. } => {
+                Some(Registry::start(emulator, repository).await?)
+            }
+            Purpose::Images => None,
+        };
+        self.place(work, limits, purpose, registry).await
+    }
+
+    async fn place(
+        &self,
+        work: &Path,
+        limits: &Limits,
+        purpose: &Purpose<'_>,
+        registry: Option<Registry>,
+    ) -> Result<Job> {
         Ok(match self {
-            Self::Enclosed(enclosures) => Job::Enclosed(enclosures.make(work, emulator, limits, purpose).await?),
-            Self::Trusted(trusted) => Job::Trusted(trusted.workbench(work)?),
+            Self::Enclosed(enclosures) => Job::Enclosed(enclosures.make(work, limits, purpose, registry).await?),
+            Self::Trusted(trusted) => Job::Trusted(trusted.workbench(work, registry)?),
         })
     }
 
@@ -134,7 +159,7 @@ impl Engine {
     /// Pulls the base image of the samples or, without a network, builds it from Debian's busybox.
     pub async fn prepare_base_image(&self, work: &Path) -> Result<()> {
         let limits = Limits { memory_bytes: 1 << 30, disk_bytes: 1 << 30 };
-        let job = self.job(work, "", &limits, &Purpose::Images).await?;
+        let job = self.place(work, &limits, &Purpose::Images, None).await?;
         if job.output(&["image", "inspect", BASE_IMAGE]).await.is_ok() {
             return Ok(());
         }
@@ -227,7 +252,7 @@ impl Job {
     pub(crate) fn registry_address(&self, image: &str) -> String {
         match self {
             Self::Enclosed(enclosure) => enclosure.registry_address(image),
-            Self::Trusted(_) => image.to_owned(),
+            Self::Trusted(workbench) => workbench.registry_address(image),
         }
     }
 

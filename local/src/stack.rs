@@ -107,7 +107,7 @@ impl Stack {
         let mut environment = services.map(|service| (service, job_api.url.clone())).to_vec();
         environment.extend_from_slice(&options.environment);
         let mut emulator = Emulator::start(&tools, &work, options.wait_scale, &environment).await?;
-        let clients = Clients::connect(emulator.endpoint()).await;
+        let clients = Clients::connect(emulator.access.clone()).await;
         let api = SubmissionApi::start(&work.join("submissions")).await?;
         let broker = Broker::start(options.kafka.as_deref())?;
         progress("deploying template.yaml with sam");

@@ -98,7 +98,7 @@ impl Arena {
 
     /// The port of the emulator on the loopback interface.
     pub(crate) fn emulator(&self) -> Result<u16> {
-        let port = self.stack.clients.endpoint.rsplit(':').next().context("an endpoint has a port")?;
+        let port = self.stack.clients.access.endpoint.rsplit(':').next().context("an endpoint has a port")?;
         Ok(port.parse()?)
     }
 

@@ -8,15 +8,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use local::challenge::{Files, predictions};
+use local::clients::Access;
 use local::pack;
 use local::stack::SAMPLE_ID;
 
 use crate::pages::{self, SCREEN, Shown, read, root};
 use crate::{rules, shell};
 
-/// What the emulator takes for credentials and a region.
-const CREDENTIALS: [(&str, &str); 3] =
-    [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_DEFAULT_REGION", "us-east-1")];
 /// Longer than any command takes.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// The id of the submission whose predictions are scored.
@@ -38,7 +36,7 @@ const PLACEHOLDERS: [(&str, &str); 13] = [
     ("YOU@EXAMPLE.ORG", "you@example.org"),
 ];
 /// Placeholders that only the running stack knows, and commands that tell them.
-const ASKED: [(&str, &str); 11] = [
+const ASKED: [(&str, &str); 10] = [
     ("SCORING_STATE_MACHINE_ARN", "ScoringStateMachineArn"),
     ("KAFKA", ""),
     ("STAGING_BUCKET", "StagingBucketName"),
@@ -47,7 +45,6 @@ const ASKED: [(&str, &str); 11] = [
     ("API_KEYS_SECRET_ARN", "ApiKeysSecretArn"),
     ("STATE_MACHINE_ARN", "StateMachineArn"),
     ("DEAD_LETTERS_URL", "DeadLettersUrl"),
-    ("ENDPOINT", ""),
     ("SUBMIT_URL", ""),
     ("KEY", ""),
 ];
@@ -122,6 +119,11 @@ impl Up {
     fn after(&self, text: &str) -> String {
         let rest = self.screen.split_once(text).unwrap_or_else(|| panic!("{text} is not on the screen")).1;
         rest.split_whitespace().next().unwrap().trim_end_matches([')', '\'']).to_owned()
+    }
+
+    /// How to use the emulator, as the screen says.
+    fn access(&self) -> Access {
+        Access::new(self.after("\n  AWS "), self.after("AWS_SESSION_TOKEN="))
     }
 
     fn stop(mut self) {
@@ -267,7 +269,6 @@ fn every_shown_command_that_can_run_here_succeeds() {
         PLACEHOLDERS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     for (name, output) in ASKED {
         let value = match name {
-            "ENDPOINT" => up.after("\n  AWS "),
             "KAFKA" => up.after("\n  Kafka "),
             "SUBMIT_URL" => up.after("\n  scoring API "),
             "KEY" => up.after("(a key: "),
@@ -316,7 +317,7 @@ fn verify(up: &Up, folder: &Path) -> Command {
         std::fs::copy(archive, served.join(format!("{id}.zip"))).unwrap();
         command.args([option, &id]);
     }
-    command.env("AWS_ENDPOINT_URL", up.after("\n  AWS ")).envs(CREDENTIALS);
+    command.envs(up.access().environment());
     command
 }
 
@@ -375,7 +376,7 @@ fn an_interrupted_verify_restores_the_settings(up: &Up) {
         let mut aws = Command::new(root().join(".local/tools/bin/aws"));
         aws.args(["ssm", "get-parameter", "--output", "text", "--query", "Parameter.Value", "--name"]);
         aws.arg(format!("/marathon-match-local/challenges/{}", local::challenge::CHALLENGE));
-        aws.env("AWS_ENDPOINT_URL", up.after("\n  AWS ")).envs(CREDENTIALS);
+        aws.envs(up.access().environment());
         String::from_utf8(aws.output().unwrap().stdout).unwrap()
     };
     let before = settings();
@@ -433,8 +434,7 @@ fn output_of(up: &Up, folder: &Path, output: &str) -> String {
         ])
         .arg(query)
         .current_dir(folder)
-        .env("AWS_ENDPOINT_URL", up.after("\n  AWS "))
-        .envs(CREDENTIALS)
+        .envs(up.access().environment())
         .output()
         .unwrap();
     String::from_utf8(answer.stdout).unwrap().trim().to_owned()

@@ -7,7 +7,7 @@
     reason = "the matrix is a table, and reads best as one"
 )]
 
-use domain::FailureCode;
+use domain::{FailureCode, Fault};
 
 use crate::call::Call;
 use crate::fault::{Kind, Times};
@@ -41,6 +41,8 @@ pub(crate) enum Sample {
     Unreadable,
     /// The Submission API does not know it.
     Unknown,
+    /// It has secrets wherever a submission can, and ends with this code.
+    Secrets(FailureCode),
 }
 
 /// What else happens during the fault.
@@ -102,6 +104,7 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(tasks());
     cases.extend(crashes());
     cases.extend(events());
+    cases.extend(secrets());
     cases
 }
 
@@ -266,7 +269,7 @@ fn tasks() -> Vec<Case> {
                 $phase,
                 r#"","PhaseStatus":""#,
                 $phase_status,
-                r#"","Contexts":[{"Message":"said"}]}]}}"#
+                r#"","Contexts":[{"Message":"SECRETS"}]}]}}"#
             );
             for (times, end) in [(Times::Once, $once), (Times::ForEver, $for_ever)] {
                 add(Call::StartBuild, $name, times, "States.TaskFailed", cause, end);
@@ -325,7 +328,7 @@ fn tasks() -> Vec<Case> {
         "failure file",
         "Failed",
         "Failed",
-        "AlgorithmError: no column feature7, exit code: 1",
+        "AlgorithmError: no column feature7 SECRETS, exit code: 1",
         rejected(TrainingFailed),
         rejected(TrainingFailed)
     );
@@ -401,6 +404,45 @@ fn crashes() -> Vec<Case> {
         }
     }
     cases
+}
+
+/// Secrets in a submission, in the settings of its challenge and in an answer of the Submission API, for codes that have no
+/// other case.
+fn secrets() -> Vec<Case> {
+    use FailureCode::{
+        ArchiveInvalid, ArchiveTooLarge, ArchiveUnsafe, BuildFailed, DockerfileMissing, ImageUnusable,
+        PredictionsInvalid, PredictionsMissing, ScoringFault, SubmissionApiDenied, TrainingFailed,
+    };
+    let codes = [
+        ArchiveInvalid,
+        ArchiveUnsafe,
+        ArchiveTooLarge,
+        DockerfileMissing,
+        BuildFailed,
+        ImageUnusable,
+        TrainingFailed,
+        PredictionsMissing,
+        PredictionsInvalid,
+        ScoringFault,
+        SubmissionApiDenied,
+    ];
+    let case = |code: FailureCode| Case {
+        name: format!("secrets of {code}"),
+        call: Call::Download,
+        kind: if code == SubmissionApiDenied { Kind::Denied } else { Kind::Seen },
+        times: Times::ForEver,
+        sample: Sample::Secrets(code),
+        event: None,
+        end: match code.fault() {
+            Fault::Participant => End::Rejected(code),
+            Fault::Platform => End::Failed(code),
+        },
+        representative: matches!(
+            code,
+            ArchiveUnsafe | BuildFailed | TrainingFailed | PredictionsInvalid | ScoringFault | SubmissionApiDenied
+        ),
+    };
+    codes.into_iter().map(case).collect()
 }
 
 /// An execution is aborted, or its message is redelivered, during a call.

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Slow,
     /// The service does it, and its answer is unreadable.
     Malformed,
+    /// The Submission API refuses the call, and quotes a secret.
+    Denied,
     /// The calling function's process is killed while it waits.
     Crash,
     /// Nothing. The call is only observed.

@@ -18,6 +18,7 @@ use crate::call::{Call, Protocol};
 use crate::fault::{Faults, Kind};
 use crate::process_of_peer;
 use crate::proxy::{self, Body, Proxy};
+use crate::secrets::SECRETS;
 
 /// Longer than any caller waits for an answer.
 const SLOW: Duration = Duration::from_mins(5);
@@ -41,6 +42,10 @@ async fn handle(made: proxy::Call, faults: &Faults) -> Result<Response<Body>> {
         Some(Kind::Throttled) => Ok(throttled(call)),
         Some(Kind::ServerError) => Ok(server_error(call)),
         Some(Kind::Reset) => Err(anyhow!("reset")),
+        Some(Kind::Denied) => {
+            let refusal = json!({"message": format!("You are not allowed to do this with {SECRETS}")});
+            Ok(answer(StatusCode::FORBIDDEN, "application/json", refusal.to_string()))
+        }
         Some(Kind::AnswerLost) => {
             made.forward(body).await?.into_body().collect().await?;
             Err(anyhow!("reset"))

@@ -15,6 +15,7 @@ mod injection;
 mod process_of_peer;
 #[path = "../shared/proxy.rs"]
 mod proxy;
+mod secrets;
 mod worker;
 
 use std::sync::Arc;
@@ -74,10 +75,12 @@ fn main() -> Result<std::process::ExitCode> {
     let conclusion = libtest_mimic::run(&arguments, trials);
     let fixtures = Arc::try_unwrap(fixtures).map_err(|_| anyhow::anyhow!("a case still holds the stacks"))?;
     let still = assert_one_review_each(&fixtures);
+    let hidden = runtime.block_on(no_secret_is_shown(&fixtures));
     for fixture in [fixtures.shared].into_iter().chain(fixtures.exclusive).filter_map(OnceCell::into_inner) {
         runtime.block_on(fixture.stack.stop());
     }
     still?;
+    hidden?;
     Ok(conclusion.exit_code())
 }
 
@@ -126,7 +129,7 @@ async fn inject_and_check(case: &Case, fixture: &Fixture, fixtures: &Fixtures) -
     };
     let fault = fixture.faults.inject(case.call, about, case.kind, case.times);
     let _lift = LiftOnDrop(&fault);
-    fixture.serve(&id, case.sample)?;
+    fixture.serve(&id, case.sample).await?;
     deliver(case, fixture, &fault, &id, offset).await?;
     if case.end == End::Quarantined {
         ensure!(fault.hits() > 0, "the fault affected no call");
@@ -256,6 +259,14 @@ async fn check(case: &Case, fixture: &Fixture, id: &SubmissionId) -> Result<()> 
     let expected = if case.sample == Sample::Unknown { 0 } else { 2 };
     let files = std::fs::read_dir(fixture.stack.api.artifacts(id)).into_iter().flatten().count();
     ensure!(files == expected, "{files} files");
+    Ok(())
+}
+
+/// No secret got into what was kept or reported.
+async fn no_secret_is_shown(fixtures: &Fixtures) -> Result<()> {
+    for fixture in [&fixtures.shared].into_iter().chain(&fixtures.exclusive).filter_map(OnceCell::get) {
+        secrets::check(&fixture.stack).await?;
+    }
     Ok(())
 }
 

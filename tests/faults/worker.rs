@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::fault::{Faults, Kind};
+use crate::secrets::SECRETS;
 
 /// The names of running builds and jobs.
 pub(crate) type Running = Arc<Mutex<BTreeSet<String>>>;
@@ -39,7 +40,7 @@ impl<W: Worker> Worker for Faulty<W> {
         };
         let fails = |error, cause: &str| Err(TaskFailure { error, cause: cause.to_owned() });
         match self.faults.on(self.call, &[self.worker.name(&input)]) {
-            None | Some(Kind::Seen | Kind::Emulated(_) | Kind::Crash) => self.really(input).await,
+            None | Some(Kind::Seen | Kind::Denied | Kind::Emulated(_) | Kind::Crash) => self.really(input).await,
             Some(Kind::Throttled) => fails(
                 exception,
                 "Rate exceeded (Service: AWS; Status Code: 400; Error Code: ThrottlingException; Request ID: 1; Proxy: null)",
@@ -58,7 +59,9 @@ impl<W: Worker> Worker for Faulty<W> {
                 let _ = self.really(input).await;
                 Ok(json!({}))
             }
-            Some(Kind::TaskFails { error, cause }) => fails(error, &cause.replace("TASK", self.worker.name(&input))),
+            Some(Kind::TaskFails { error, cause }) => {
+                fails(error, &cause.replace("TASK", self.worker.name(&input)).replace("SECRETS", SECRETS))
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use local::clients::Clients;
+use local::clients::{Access, Clients};
 use local::deploy::{INPUT_BUCKET, OUTPUT_BUCKET, STACK};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -38,7 +38,7 @@ impl Deployed {
     /// Reads what CloudFormation, IAM, Lambda, Step Functions and S3 say about the stack. `key` encrypts its buckets and
     /// those of models and training data.
     pub(crate) async fn read(clients: &Clients, set: &str, stack: &str, key: Option<&str>) -> Result<Self> {
-        let emulator = Emulator(&clients.endpoint);
+        let emulator = Emulator(&clients.access);
         let listed =
             emulator.query("cloudformation", &[("Action", "DescribeStackResources"), ("StackName", stack)]).await?;
         let mut resources = BTreeMap::new();
@@ -134,7 +134,7 @@ impl Deployed {
 
 /// Deploys the local stack's template, with the code that is already uploaded, as one more stack.
 pub(crate) async fn again(clients: &Clients, stack: &str, parameters: &[String]) -> Result<()> {
-    let emulator = Emulator(&clients.endpoint);
+    let emulator = Emulator(&clients.access);
     let original = [("Action", "GetTemplate"), ("StackName", STACK), ("TemplateStage", "Original")];
     let template = emulator.query("cloudformation", &original).await?;
     let template = unescaped(elements(&template, "TemplateBody").first().context("there is no template")?);
@@ -166,14 +166,15 @@ pub(crate) async fn again(clients: &Clients, stack: &str, parameters: &[String])
 }
 
 /// The services of the emulator for which there is no client here.
-struct Emulator<'a>(&'a str);
+struct Emulator<'a>(&'a Access);
 
 impl Emulator<'_> {
     async fn query(&self, service: &str, parameters: &[(&str, &str)]) -> Result<String> {
         let body: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         let credential = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
         let request = reqwest::Client::new()
-            .post(self.0)
+            .post(&self.0.endpoint)
+            .header("x-amz-security-token", &self.0.token)
             .header("authorization", format!("{credential}, SignedHeaders=host, Signature=none"))
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body.join("&"));

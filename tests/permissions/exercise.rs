@@ -12,7 +12,7 @@ use domain::SubmissionId;
 use domain::outcome::Status;
 use local::broker::TOPIC;
 use local::challenge::{CHALLENGE, predictions, register};
-use local::clients::{Tasks, config};
+use local::clients::Tasks;
 use local::stack::{Options, Stack, message};
 use local::watch::{Ended, execution_arn, follow};
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ impl Fixture {
             ..Options::new(root.clone())
         };
         let stack = Stack::start(&options, |_| {}).await?;
-        aws.forward_to(&stack.clients.endpoint);
+        aws.forward_to(&stack.clients.access.endpoint);
         jobs.forward_to(&stack.job_api.url);
         // The template only allows times longer than a test may take.
         functions::set_variable(&stack, "report", "REPORT_DEADLINE_MINUTES", "0").await?;
@@ -239,7 +239,7 @@ async fn scored_over_http(fixture: &Fixture) -> Result<()> {
 
 /// The tags of each repository, by its name.
 async fn tags_of_repositories(fixture: &Fixture) -> Result<BTreeMap<String, Fields>> {
-    let ecr = aws_sdk_ecr::Client::new(&config(&fixture.stack.clients.endpoint).await);
+    let ecr = aws_sdk_ecr::Client::new(&fixture.stack.clients.access.config().await);
     let mut repositories = BTreeMap::new();
     for repository in ecr.describe_repositories().send().await?.repositories() {
         let arn = repository.repository_arn().context("a repository has no ARN")?;

@@ -86,6 +86,14 @@ pub enum LogStream {
     },
 }
 
+impl LogStream {
+    /// The log of the first machine of a training job.
+    #[must_use]
+    pub fn of_training_job(name: &str) -> Self {
+        Self::StartingWith { group: TRAINING_LOG_GROUP.to_owned(), prefix: format!("{name}/algo-1-") }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct BuildCause {
@@ -138,10 +146,7 @@ impl Job {
                 Some(LogStream::Named { group: logs.group_name?, stream: logs.stream_name? })
             }
             Self::Training(job) if job.training_job_name.is_empty() => None,
-            Self::Training(job) => Some(LogStream::StartingWith {
-                group: TRAINING_LOG_GROUP.to_owned(),
-                prefix: format!("{}/algo-1-", job.training_job_name),
-            }),
+            Self::Training(job) => Some(LogStream::of_training_job(&job.training_job_name)),
         }
     }
 }

@@ -89,6 +89,15 @@ async fn answer(request: Request, deps: &Deps) -> Result<Answer, DiagnoseError> 
             Err(Raised { code: diagnosis.code, message }.into())
         }
         Request::Action(Action::Diagnose(failed)) => Ok(Answer::Diagnosis(Box::new(diagnose(&failed, deps).await))),
+        Request::Action(Action::ReadLog { training_job, .. }) => {
+            let stream = LogStream::of_training_job(&training_job);
+            let mut events = last_events(Some(&stream), deps).await;
+            if events.is_empty() {
+                sleep(deps.log_delay).await;
+                events = last_events(Some(&stream), deps).await;
+            }
+            Ok(Answer::Log { log_tail: logs::last_lines(logs::lines(&events)) })
+        }
         Request::ExecutionEnded(event) => stop_orphans(&event.detail, deps).await,
     }
 }

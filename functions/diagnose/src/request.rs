@@ -20,7 +20,9 @@ impl Request {
     pub(crate) fn submission_id(&self) -> Option<SubmissionId> {
         match self {
             Self::Action(Action::Diagnose(failed)) => Some(failed.submission_id.clone()),
-            Self::Action(Action::Raise { submission_id, .. }) => Some(submission_id.clone()),
+            Self::Action(Action::ReadLog { submission_id, .. } | Action::Raise { submission_id, .. }) => {
+                Some(submission_id.clone())
+            }
             Self::ExecutionEnded(event) => event.detail.submission_id(),
         }
     }
@@ -31,6 +33,9 @@ impl Request {
 pub enum Action {
     /// Says what the failure of a step means.
     Diagnose(Box<FailedStep>),
+    /// Reads the end of the log of a training job that has completed.
+    #[serde(rename_all = "camelCase")]
+    ReadLog { submission_id: SubmissionId, training_job: String },
     /// Fails with the diagnosis: its code becomes the error's name. Lets an execution continue that was redriven after it
     /// was reported.
     #[serde(rename_all = "camelCase")]
@@ -79,6 +84,11 @@ impl FailedStep {
 #[serde(untagged)]
 pub enum Answer {
     Diagnosis(Box<DiagnosisAnswer>),
+    #[serde(rename_all = "camelCase")]
+    Log {
+        /// The last lines, redacted and shortened.
+        log_tail: Vec<String>,
+    },
     Nothing {},
 }
 

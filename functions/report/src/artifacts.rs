@@ -3,29 +3,28 @@
 
 use std::io::{Cursor, Write};
 
-use domain::Reporting;
-use domain::outcome::{Diagnosis, Outcome};
+use domain::outcome::Outcome;
 use serde_json::{Value, json};
 use submission_api::Artifact;
 use zip::ZipWriter;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 
-use crate::review::{self, InternalOutcome, ParticipantsOutcome};
+use crate::review::{InternalOutcome, ParticipantsOutcome};
+use crate::shown::Shown;
 
 /// Packs both artifacts. Their names contain the time of the outcome: sending the same outcome again finds them, and the
 /// outcome of a redrive adds its own.
-pub(crate) fn of_outcome(outcome: &Outcome, region: &str) -> Result<[Artifact; 2], ZipError> {
+pub(crate) fn of_outcome(outcome: &Outcome, shown: &Shown, region: &str) -> Result<[Artifact; 2], ZipError> {
     let at: String = outcome.finished_at.chars().filter(char::is_ascii_alphanumeric).collect();
-    let log = |is_shown: fn(&Diagnosis, Reporting) -> bool| {
-        let failure = outcome.failure.as_ref().filter(|failure| is_shown(failure, outcome.reporting));
-        failure.map(|failure| failure.log_tail.join("\n")).unwrap_or_default()
-    };
-    let participants = json!(ParticipantsOutcome::new(outcome));
+    let of_failure = outcome.failure.iter().map(|failure| &failure.log_tail);
+    let of_training = outcome.training.iter().map(|training| &training.log_tail);
+    let log = of_failure.chain(of_training).find(|log| !log.is_empty()).map(|log| log.join("\n"));
+    let participants = json!(ParticipantsOutcome::new(outcome, shown));
     let internal = json!(InternalOutcome::new(outcome, region));
     Ok([
-        Artifact { name: format!("outcome-{at}"), zip: pack(&participants, &log(review::shows_log))? },
-        Artifact { name: format!("outcome-{at}-internal"), zip: pack(&internal, &log(|_, _| true))? },
+        Artifact { name: format!("outcome-{at}"), zip: pack(&participants, &shown.log.join("\n"))? },
+        Artifact { name: format!("outcome-{at}-internal"), zip: pack(&internal, &log.unwrap_or_default())? },
     ])
 }
 

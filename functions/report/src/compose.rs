@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use domain::execution::{Execution, ExecutionStatus};
 use domain::outcome::{Archive, Diagnosis, Image, Links, Outcome, Status, Training};
-use domain::{FailureCode, Fault, Reporting, Scores, SubmissionId};
+use domain::{ChallengeId, FailureCode, Fault, Reporting, Scores, SubmissionId};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -17,6 +17,12 @@ const DETAIL_CHARACTERS: usize = 1024;
 #[serde(rename_all = "camelCase")]
 pub struct FinishedExecution {
     pub submission_id: SubmissionId,
+    /// Absent if the submission could not be fetched, or if the Submission API names none.
+    #[serde(default)]
+    pub challenge_id: Option<ChallengeId>,
+    /// The member. Absent as above.
+    #[serde(default)]
+    pub participant: Option<String>,
     /// ARN of the execution.
     pub execution: String,
     /// When it started, RFC 3339.
@@ -64,6 +70,8 @@ impl FinishedExecution {
         };
         Some(Self {
             submission_id: execution.submission_id()?,
+            challenge_id: None,
+            participant: None,
             execution: execution.execution_arn.clone(),
             started_at: rfc3339(execution.start_date),
             finished_at: rfc3339(execution.stopped_at()),
@@ -105,10 +113,14 @@ pub fn compose(finished: FinishedExecution) -> Outcome {
             },
         },
         submission_id: finished.submission_id,
+        challenge_id: finished.challenge_id,
+        participant: finished.participant,
         failure: finished.diagnosis.map(redacted),
         archive: finished.archive,
         image: finished.image,
-        training: finished.training,
+        training: finished
+            .training
+            .map(|training| Training { log_tail: redacted_lines(&training.log_tail), ..training }),
         scores: finished.scores,
         reporting: finished.reporting.unwrap_or_default(),
         attempts: finished.attempts,
@@ -126,10 +138,14 @@ fn redacted(diagnosis: Diagnosis) -> Diagnosis {
     Diagnosis {
         message: redact::text(&diagnosis.message, MESSAGE_CHARACTERS),
         detail: diagnosis.detail.map(|detail| redact::text(&detail, DETAIL_CHARACTERS)),
-        log_tail: diagnosis.log_tail.iter().map(|line| redact::line(line)).collect(),
+        log_tail: redacted_lines(&diagnosis.log_tail),
         retry_after_seconds: None,
         ..diagnosis
     }
+}
+
+fn redacted_lines(log: &[String]) -> Vec<String> {
+    log.iter().map(|line| redact::line(line)).collect()
 }
 
 #[cfg(test)]

@@ -10,12 +10,14 @@
 //! It may not decide what a failure means.
 
 mod artifacts;
+mod budget;
 mod compose;
 mod error;
 mod request;
 pub mod review;
 mod send;
 pub mod settings;
+pub mod shown;
 mod store;
 mod sweep;
 
@@ -106,7 +108,9 @@ async fn start(submission: &SubmissionId, deps: &Deps) -> Result<(), ReportError
 async fn report(mut outcome: Outcome, deps: &Deps) -> Result<Outcome, ReportError> {
     deps.store.put(&outcome).await?;
     if let Some(settings) = &deps.review {
-        let review = deps.api.call(async |api| send::outcome(api, settings, &outcome, &deps.region).await).await?;
+        let shown = budget::shown(&outcome, deps).await?;
+        let files = artifacts::of_outcome(&outcome, &shown, &deps.region).map_err(ReportError::Pack)?;
+        let review = deps.api.call(async |api| send::outcome(api, settings, &outcome, &files).await).await?;
         outcome.review = Some(review);
         deps.store.put(&outcome).await?;
     }

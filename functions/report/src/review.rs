@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use domain::console::Console;
 use domain::outcome::{Diagnosis, Outcome, Status, Step};
-use domain::{Decimals, FailureCode, Fault, Logs, Reporting, Scores, SubmissionId};
+use domain::{Decimals, FailureCode, Fault, Logs, Scores, SubmissionId};
 use scoring::Metric;
 use serde::Serialize;
+
+use crate::shown::Shown;
 
 /// The score of a completed submission whose predictions are not scored.
 const COMPLETED_SCORE: f64 = 100.0;
@@ -65,6 +67,12 @@ pub struct ParticipantsOutcome<'a> {
     image_digest: Option<&'a str>,
     #[serde(flatten)]
     failure: Option<Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    log_tail: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_cut: Option<&'a str>,
 }
 
 /// The whole outcome, for operators and organisers.
@@ -104,14 +112,11 @@ struct MetricSummary {
     score: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Failure {
     fault: Fault,
     step: Option<Step>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-    log_tail: Vec<String>,
 }
 
 impl Default for StartMetadata {
@@ -148,7 +153,7 @@ impl ReviewMetadata {
 
 impl<'a> ParticipantsOutcome<'a> {
     #[must_use]
-    pub fn new(outcome: &'a Outcome) -> Self {
+    pub fn new(outcome: &'a Outcome, shown: &'a Shown) -> Self {
         Self {
             review: ReviewMetadata::new(outcome),
             submission_id: &outcome.submission_id,
@@ -158,7 +163,10 @@ impl<'a> ParticipantsOutcome<'a> {
             seconds: &outcome.seconds,
             archive_sha256: outcome.archive.as_ref().map(|archive| archive.sha256.as_str()),
             image_digest: outcome.image.as_ref().map(|image| image.digest.as_str()),
-            failure: outcome.failure.as_ref().map(|failure| Failure::new(failure, outcome.reporting)),
+            failure: outcome.failure.as_ref().map(|&Diagnosis { fault, step, .. }| Failure { fault, step }),
+            detail: shown.detail.as_deref().map(escaped),
+            log_tail: shown.log.iter().map(|line| escaped(line)).collect(),
+            log_cut: shown.cut.as_deref(),
         }
     }
 }
@@ -188,25 +196,6 @@ impl Results {
                 .map(|result| MetricSummary { name: result.name, score: decimals.round(result.score) }),
         }
     }
-}
-
-impl Failure {
-    fn new(diagnosis: &Diagnosis, reporting: Reporting) -> Self {
-        let is_shown = shows_log(diagnosis, reporting);
-        let detail = diagnosis.detail.as_deref().filter(|_| is_shown && diagnosis.fault == Fault::Participant);
-        let log = diagnosis.log_tail.iter().filter(|_| is_shown);
-        Self {
-            fault: diagnosis.fault,
-            step: diagnosis.step,
-            detail: detail.map(escaped),
-            log_tail: log.map(|line| escaped(line)).collect(),
-        }
-    }
-}
-
-/// Whether the participant may read the log and the detail of a failure.
-pub(crate) fn shows_log(diagnosis: &Diagnosis, reporting: Reporting) -> bool {
-    reporting.logs_of(diagnosis.step) == Logs::Tail
 }
 
 /// Escapes the five characters `&`, `<`, `>`, `"` and `'`.
@@ -261,7 +250,7 @@ mod tests {
     fn texts(outcome: &Outcome) -> [Value; 3] {
         [
             json!(ReviewMetadata::new(outcome)),
-            json!(ParticipantsOutcome::new(outcome)),
+            json!(ParticipantsOutcome::new(outcome, &Shown::allowed(outcome))),
             json!(InternalOutcome::new(outcome, "eu-west-1")),
         ]
     }
@@ -283,9 +272,9 @@ mod tests {
         let failure = outcome.failure.as_mut().unwrap();
         (failure.code, failure.step) = (FailureCode::TrainingFailed, Some(Step::TrainModel));
         for (logs, message, log) in [
-            (None, "It&#x27;s broken.", json!([])),
-            (Some(Logs::None), REJECTED, json!([])),
-            (Some(Logs::Sentences), "It&#x27;s broken.", json!([])),
+            (None, "It&#x27;s broken.", Value::Null),
+            (Some(Logs::None), REJECTED, Value::Null),
+            (Some(Logs::Sentences), "It&#x27;s broken.", Value::Null),
             (Some(Logs::Tail), "It&#x27;s broken.", json!(["a &amp;&amp; b"])),
         ] {
             outcome.reporting.logs = logs;

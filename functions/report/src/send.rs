@@ -5,10 +5,9 @@ use domain::outcome::{Outcome, Status};
 use serde_json::{Value, json};
 use submission_api::{Artifact, Client, Error, NewReview, NewSummation, ReviewStatus};
 
-use crate::error::ReportError;
+use crate::review;
 use crate::review::{ReviewMetadata, StartMetadata};
 use crate::settings::{ReviewSettings, V5};
-use crate::{artifacts, review};
 
 /// The content of a review or summation.
 struct Content<'a> {
@@ -39,13 +38,12 @@ pub(crate) async fn outcome(
     api: &Client,
     settings: &ReviewSettings,
     outcome: &Outcome,
-    region: &str,
-) -> Result<String, ReportError> {
+    files: &[Artifact; 2],
+) -> Result<String, Error> {
     let field = match settings {
         ReviewSettings::V5(_) => "artifact",
         ReviewSettings::V6 { .. } => "file",
     };
-    let files = artifacts::of_outcome(outcome, region).map_err(ReportError::Pack)?;
     match api.artifacts(&outcome.submission_id).await {
         Ok(present) => {
             let is_present =
@@ -56,7 +54,7 @@ pub(crate) async fn outcome(
         }
         // A submission that the API does not have cannot have artifacts, but it can have a review.
         Err(Error::NotFound { .. }) => {}
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     }
     let content = Content {
         submission: &outcome.submission_id,

@@ -50,7 +50,7 @@ pub enum ScoreError {
     )]
     PredictionsMissing,
     #[error("The predictions are not valid: {0}. Correct the file and make a new submission.")]
-    PredictionsInvalid(#[source] InvalidFile),
+    PredictionsInvalid(String),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error(
@@ -170,7 +170,7 @@ mod tests {
             ScoreError::DerivedFiles { location: location(), source: InvalidFile::Empty },
             ScoreError::OtherChallenge { registered: "r1".parse().unwrap(), requested: "r2".parse().unwrap() },
             ScoreError::PredictionsMissing,
-            ScoreError::PredictionsInvalid(InvalidFile::NoRows),
+            ScoreError::PredictionsInvalid(InvalidFile::NoRows.to_string()),
             ArchiveError::Missing.into(),
             ArchiveError::NotAFile.into(),
             ArchiveError::Twice.into(),

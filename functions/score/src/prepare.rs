@@ -1,5 +1,7 @@
 //! Reading a submission's predictions once, and storing what every result needs of them.
 
+use domain::Logs;
+use domain::outcome::Step;
 use records::{PreparedPredictions, ResultKind};
 use scoring::encoding::{aligned_from_bytes, aligned_to_bytes, sorted_to_bytes};
 use scoring::originality::Provenance;
@@ -27,12 +29,14 @@ pub(crate) async fn prepare(job: &Job, deps: &Deps) -> Result<PreparedPrediction
         return Ok(prepared);
     }
     let scoring = deps.scoring(&job.challenge, &job.settings)?;
+    let reporting = deps.settings(&job.challenge, &job.settings)?.reporting;
+    let quotes = !submission.from_training || reporting.logs_of(Some(Step::ScoreSubmission)) == Logs::Tail;
     let dataset = deps.datasets.load(&DatasetKeys::of(&job.challenge, &scoring)).await?;
     let key = submission.predictions_key();
     let version = deps.objects.version(&key).await?.ok_or(ScoreError::PredictionsMissing)?;
     let limits = Limits { max_bytes: deps.max_predictions_bytes, ..Limits::predictions() };
     let location = deps.objects.location(&key);
-    let read = move |reader| read(reader, location, &dataset.roster, &limits);
+    let read = move |reader| read(reader, location, &dataset.roster, &limits, quotes);
     let predictions = deps.objects.parse(&key, &version, read).await??;
 
     let id = job.submission_id.as_str();
@@ -52,22 +56,25 @@ pub(crate) async fn prepare(job: &Job, deps: &Deps) -> Result<PreparedPrediction
     let index = deps.summaries.index(&job.challenge).await?;
     let summary = Summary::of(&sorted, index.grids.newest());
     deps.summaries.add(&PreparedSubmission { provenance, summary }).await?;
-    if deps.submissions.store_result(&job.submission_id, ResultKind::Predictions, &prepared).await?.is_some() {
+    if deps.submissions.store_prepared(&job.submission_id, prepared, reporting.decimals).await?.is_some() {
         return Ok(prepared);
     }
     let stored = deps.submissions.record(&job.submission_id).await?.predictions;
     Ok(stored.ok_or_else(|| Error::result_missing(&job.submission_id, ResultKind::Predictions))?)
 }
 
+/// `quotes`: whether an error may quote the file.
 fn read(
     reader: impl std::io::Read,
     location: String,
     roster: &Roster,
     limits: &Limits,
+    quotes: bool,
 ) -> Result<Predictions, ScoreError> {
     Predictions::read(reader, roster, limits).map_err(|error| match error {
         InvalidFile::Read(source) => ScoreError::FileUnreadable { location, source },
-        error => ScoreError::PredictionsInvalid(error),
+        error if quotes => ScoreError::PredictionsInvalid(error.to_string()),
+        error => ScoreError::PredictionsInvalid(error.without_quotes()),
     })
 }
 
@@ -91,12 +98,14 @@ mod tests {
     fn only_an_invalid_file_is_the_participants_fault() {
         let roster = Roster::read(&b"id,data_type\na,validation\nb,test\n"[..], &Limits::data()).unwrap();
         let location = || "s3://scoring/predictions/r1/x.csv".to_owned();
-        let read = |text: &str| read(text.as_bytes(), location(), &roster, &Limits::predictions());
-        assert_eq!(read("id,probability\nb,1\na,0.5\n").unwrap().values(), [0.5, 1.0]);
-        let error = read("id,probability\na,0.5\n").unwrap_err();
+        let read = |text: &str, quotes| read(text.as_bytes(), location(), &roster, &Limits::predictions(), quotes);
+        assert_eq!(read("id,probability\nb,1\na,0.5\n", true).unwrap().values(), [0.5, 1.0]);
+        let error = read("id,probability\na,0.5\nsecret,1\n", false).unwrap_err().to_string();
+        assert!(error.contains("1 missing; 1 unknown") && !error.contains("secret"), "{error}");
+        let error = read("id,probability\na,0.5\n", true).unwrap_err();
         assert_eq!(error.code(), FailureCode::PredictionsInvalid);
         assert!(error.to_string().contains("1 missing: b"), "{error}");
-        let error = super::read(Broken, location(), &roster, &Limits::predictions()).unwrap_err();
+        let error = super::read(Broken, location(), &roster, &Limits::predictions(), true).unwrap_err();
         assert_eq!(error.code(), FailureCode::ScoringFault);
     }
 }

@@ -40,18 +40,18 @@ impl RecordView {
             created,
             predictions: record.predictions,
             originality: scores.originality.map(|result| OriginalityView::new(result, reader)),
-            concordance: scores.concordance.map(|result| ConcordanceView::new(result, reader)),
-            metric: scores.metric.map(|result| MetricView::new(&result, reader)),
+            concordance: scores.concordance.map(|result| ConcordanceView::new(result, reader, record.decimals)),
+            metric: scores.metric.map(|result| MetricView::new(&result, reader, record.decimals)),
             failures: failures.collect(),
         }
     }
 }
 
 /// The score as its reader may see it.
-fn shown(score: f64, reader: Role) -> f64 {
+fn shown(score: f64, reader: Role, decimals: Decimals) -> f64 {
     match reader {
         Role::Organiser => score,
-        Role::Reader => Decimals::default().round(score),
+        Role::Reader => decimals.round(score),
     }
 }
 
@@ -84,10 +84,10 @@ enum ConcordanceView {
 }
 
 impl ConcordanceView {
-    fn new(result: Concordance, reader: Role) -> Self {
+    fn new(result: Concordance, reader: Role, decimals: Decimals) -> Self {
         match reader {
             Role::Organiser => Self::Whole(result),
-            Role::Reader => Self::Summary { concordant: result.concordant, score: shown(result.score, reader) },
+            Role::Reader => Self::Summary { concordant: result.concordant, score: decimals.round(result.score) },
         }
     }
 }
@@ -100,8 +100,8 @@ struct MetricView {
 }
 
 impl MetricView {
-    fn new(result: &MetricResult, reader: Role) -> Self {
-        Self { name: result.name, score: shown(result.score, reader) }
+    fn new(result: &MetricResult, reader: Role, decimals: Decimals) -> Self {
+        Self { name: result.name, score: shown(result.score, reader, decimals) }
     }
 }
 
@@ -167,14 +167,14 @@ impl Leaderboard {
 impl Row {
     fn new(record: Record, reader: Role) -> Self {
         let ranked = record.is_ranked();
-        let (submission, scores) = (record.submission, record.scores);
+        let (submission, scores, decimals) = (record.submission, record.scores, record.decimals);
         Self {
             submission_id: submission.submission_id,
             user_id: submission.user_id,
             created: submission.created,
-            metric: scores.metric.map(|result| MetricView::new(&result, reader)),
+            metric: scores.metric.map(|result| MetricView::new(&result, reader, decimals)),
             concordant: scores.concordance.as_ref().map(|concordance| concordance.concordant),
-            concordance: scores.concordance.map(|concordance| shown(concordance.score, reader)),
+            concordance: scores.concordance.map(|concordance| shown(concordance.score, reader, decimals)),
             original: scores.originality.map(|originality| originality.original),
             ranked,
         }
@@ -246,6 +246,12 @@ mod tests {
         let page = Page { by: SortBy::Created, metric: None, limit: 1, after: None };
         let board = |reader| json!(Leaderboard::new("r".parse().unwrap(), &page, vec![record.clone()], None, reader));
         assert_eq!(board(Role::Reader)["submissions"][0]["concordance"], 0.0512);
+        let rough = Record { decimals: 1.try_into().unwrap(), ..record.clone() };
+        assert_eq!(json!(RecordView::new(rough.clone(), Role::Reader))["concordance"]["score"], 0.1);
+        let board_of =
+            |record, reader| json!(Leaderboard::new("r".parse().unwrap(), &page, vec![record], None, reader));
+        assert_eq!(board_of(rough.clone(), Role::Reader)["submissions"][0]["concordance"], 0.1);
+        assert_eq!(board_of(rough, Role::Organiser)["submissions"][0]["concordance"], 0.051_234_5);
         assert_eq!(board(Role::Organiser)["submissions"][0]["concordance"], 0.051_234_5);
     }
 }

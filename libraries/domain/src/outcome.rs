@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FailureCode, Fault, Reporting, Scores, SubmissionId};
+use crate::{ChallengeId, FailureCode, Fault, Reporting, Scores, SubmissionId};
 
 /// How processing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +70,9 @@ pub struct Training {
     pub job_name: String,
     /// `s3://…/model.tar.gz`.
     pub model_uri: String,
+    /// The last lines of the log, redacted and shortened. Only where the challenge shows them to participants.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_tail: Vec<String>,
 }
 
 /// Pages of the AWS console about a failure, for operators.
@@ -122,6 +125,12 @@ pub struct Diagnosis {
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     pub submission_id: SubmissionId,
+    /// Absent if the Submission API names none, or if the whole execution was stopped or timed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge_id: Option<ChallengeId>,
+    /// The Submission API's id of the member. Absent as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub participant: Option<String>,
     pub status: Status,
     /// Absent if the submission completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

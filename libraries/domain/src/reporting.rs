@@ -18,7 +18,7 @@ pub enum Logs {
 }
 
 /// What a challenge decides about its outcomes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reporting {
     /// Absent: the tail of a build, which cannot read the challenge's data, and our sentences from training on.
@@ -26,6 +26,22 @@ pub struct Reporting {
     pub logs: Option<Logs>,
     /// Decimals of the scores that participants and the public read; default 4.
     pub decimals: Decimals,
+    /// Bytes of logs and details that a participant reads on a day (UTC); default 65,536.
+    #[serde(skip_serializing_if = "is_default_budget")]
+    pub log_bytes_per_day: u32,
+}
+
+const LOG_BYTES_PER_DAY: u32 = 65_536;
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_default_budget(bytes: &u32) -> bool {
+    *bytes == LOG_BYTES_PER_DAY
+}
+
+impl Default for Reporting {
+    fn default() -> Self {
+        Self { logs: None, decimals: Decimals::default(), log_bytes_per_day: LOG_BYTES_PER_DAY }
+    }
 }
 
 impl Reporting {
@@ -71,8 +87,8 @@ mod tests {
         for (json, reporting) in [
             (json!({"decimals": 4}), Reporting::default()),
             (
-                json!({"logs": "tail", "decimals": 2}),
-                Reporting { logs: Some(Logs::Tail), decimals: 2.try_into().unwrap() },
+                json!({"logs": "tail", "decimals": 2, "log_bytes_per_day": 1000}),
+                Reporting { logs: Some(Logs::Tail), decimals: 2.try_into().unwrap(), log_bytes_per_day: 1000 },
             ),
         ] {
             assert_eq!(serde_json::from_value::<Reporting>(json.clone()).unwrap(), reporting);

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{ChallengeId, FailureCode, Scores, SubmissionId};
+use domain::{ChallengeId, Decimals, FailureCode, Scores, SubmissionId};
 pub use json::{from_item, to_attribute};
 pub use result_kind::ResultKind;
 use runtime::CallFailed;
@@ -29,6 +29,11 @@ use time::format_description::well_known::Rfc3339;
 pub const BY_CREATION: &str = "challenge-created";
 /// The index of ranked submissions: each [`ranking`], sorted by `standing`.
 pub const BY_RANK: &str = "ranking-standing";
+
+/// The attribute with [`Record::decimals`].
+pub const DECIMALS: &str = "decimals";
+/// The attribute with [`Submission::from_training`].
+pub const FROM_TRAINING: &str = "fromTraining";
 
 /// The ranking of a challenge by a metric: the scores of two metrics cannot be compared, so each metric has its own.
 #[must_use]
@@ -47,6 +52,9 @@ pub struct Submission {
     pub user_id: String,
     /// Decides which of two submissions is the earlier one.
     pub created: OffsetDateTime,
+    /// Whether the predictions are what a training job wrote, which could read the challenge's data. The participant then reads
+    /// nothing of them that the challenge does not allow.
+    pub from_training: bool,
     /// Where the predictions are in the scoring bucket, if not at [`predictions_key`].
     predictions_key: Option<PredictionsKey>,
 }
@@ -127,6 +135,8 @@ pub struct Record {
     pub submission: Submission,
     pub predictions: Option<PreparedPredictions>,
     pub scores: Scores,
+    /// Decimals of the scores that readers see, as the challenge's settings had them when the submission was prepared.
+    pub decimals: Decimals,
     /// Why results are missing; a result that is there has no failure.
     pub failures: BTreeMap<ResultKind, FailureReason>,
 }
@@ -160,11 +170,13 @@ impl Record {
                 concordance: attributes.optional(ResultKind::Concordance.attribute())?,
                 metric: attributes.optional(ResultKind::Metric.attribute())?,
             },
+            decimals: attributes.optional(DECIMALS)?.unwrap_or_default(),
             failures,
             submission: Submission {
                 challenge: attributes.required("challengeId")?,
                 user_id: attributes.required::<UserId>("userId")?.0,
                 created: attributes.required::<Created>("created")?.0,
+                from_training: attributes.optional(FROM_TRAINING)?.unwrap_or_default(),
                 predictions_key: attributes.optional("predictionsKey")?,
                 submission_id: attributes.required("submissionId")?,
             },
@@ -243,7 +255,9 @@ mod tests {
         attributes["concordance"] = json!({"concordant": true, "score": 0, "regions": []});
         attributes["metricFailure"] = json!({"code": "ScoringFault", "message": "m"});
         attributes["organisersOwn"] = json!([1, 2]);
+        attributes["decimals"] = json!(2);
         let record = record(attributes).unwrap();
+        assert_eq!((record.decimals, record.submission.from_training), (2.try_into().unwrap(), false));
         assert_eq!(record.submission.predictions_key(), "predictions/r1/_9VOLnz2XYZv8J.csv");
         assert_eq!(record.predictions, Some(PreparedPredictions { rows: 3 }));
         assert_eq!(record.scores.concordance.unwrap().score.to_bits(), 0.0_f64.to_bits());
@@ -264,6 +278,8 @@ mod tests {
             ("userId", json!(" ")),
             ("predictionsKey", json!("datasets/r1/truth.csv")),
             ("concordance", json!({"concordant": "yes"})),
+            ("decimals", json!(18)),
+            ("fromTraining", json!("yes")),
         ] {
             let mut attributes = registered();
             attributes[attribute] = value;

@@ -10,6 +10,8 @@
 
 mod secrets;
 
+use secrets::Accounts;
+
 /// Length limit of one line, in characters.
 const LINE_CHARACTERS: usize = 500;
 /// Limit for repeating the redaction of a shortened text.
@@ -28,10 +30,20 @@ pub fn line(line: &str) -> String {
 /// presigned URLs, Docker's registry logins, and the values of names like password, token and secret.
 #[must_use]
 pub fn text(text: &str, limit: usize) -> String {
-    let mut redacted = redact_once(text, limit);
+    redact(text, limit, Accounts::Redacted)
+}
+
+/// The same for operators, who have to know which account a name is in.
+#[must_use]
+pub fn for_operators(text: &str, limit: usize) -> String {
+    redact(text, limit, Accounts::Shown)
+}
+
+fn redact(text: &str, limit: usize, accounts: Accounts) -> String {
+    let mut redacted = redact_once(text, limit, accounts);
     // A part of a text can look like a secret although the whole does not: 12 digits of a longer number, for example.
     for _ in 0..PASSES {
-        let again = redact_once(&redacted, limit);
+        let again = redact_once(&redacted, limit, accounts);
         if again == redacted {
             break;
         }
@@ -40,12 +52,12 @@ pub fn text(text: &str, limit: usize) -> String {
     redacted
 }
 
-fn redact_once(text: &str, limit: usize) -> String {
+fn redact_once(text: &str, limit: usize, accounts: Accounts) -> String {
     // The rest is not even read: one line of a log can hold megabytes.
     let mut characters = without_escapes(text);
     let read: String = characters.by_ref().take(limit.saturating_mul(2)).collect();
     let is_whole = characters.next().is_none();
-    let redacted = secrets::redact(&read);
+    let redacted = secrets::redact(&read, accounts);
     match redacted.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &redacted[..end]),
         None if is_whole => redacted.into_owned(),

@@ -50,15 +50,22 @@ const SHORTEST_SECRET: usize = 6;
 static PATTERN: LazyLock<Regex> = LazyLock::new(|| Regex::new(FORMS).expect("invariant: the pattern is valid"));
 static RUN: LazyLock<Regex> = LazyLock::new(|| Regex::new(RUNS).expect("invariant: the pattern is valid"));
 
+/// What is shown of the ids of AWS accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accounts {
+    Redacted,
+    Shown,
+}
+
 /// Replaces each secret by a marker in brackets.
-pub(super) fn redact(text: &str) -> Cow<'_, str> {
+pub(super) fn redact(text: &str, accounts: Accounts) -> Cow<'_, str> {
     let mut redacted = String::new();
     let mut rest = text;
     // The value of a name in quotes ends at the next quote, which a pattern without back-references cannot say.
     while let Some(found) = PATTERN.captures(rest) {
         let whole = &found[0];
         let start = found.get(0).map_or(0, |whole| whole.start());
-        let (replacement, length) = replacement(&found, &rest[start..]);
+        let (replacement, length) = replacement(&found, &rest[start..], accounts);
         redacted.push_str(&rest[..start]);
         redacted.push_str(&replacement);
         rest = &rest[start + length.max(whole.len())..];
@@ -84,7 +91,7 @@ fn secret_key(run: &str) -> String {
 }
 
 /// What replaces a match, and the bytes of `text`, which starts with the match, that it replaces.
-fn replacement(found: &Captures<'_>, text: &str) -> (String, usize) {
+fn replacement(found: &Captures<'_>, text: &str, accounts: Accounts) -> (String, usize) {
     let group = |name: &str| found.name(name).map(|part| part.as_str());
     let whole = found[0].len();
     if let (Some(name), Some(value)) = (group("name"), group("value")) {
@@ -93,7 +100,8 @@ fn replacement(found: &Captures<'_>, text: &str) -> (String, usize) {
         let is_count =
             name.to_ascii_lowercase().starts_with("token") && value.bytes().all(|byte| byte.is_ascii_digit());
         // Python's b'…', redacted before.
-        let is_redacted = ["'[redacted", "\"[redacted"].iter().any(|marker| text[whole..].starts_with(marker));
+        let is_redacted =
+            value == "b" && ["'[redacted", "\"[redacted"].iter().any(|marker| text[whole..].starts_with(marker));
         if is_sentence || is_count || is_redacted {
             return (found[0].to_owned(), whole);
         }
@@ -109,7 +117,7 @@ fn replacement(found: &Captures<'_>, text: &str) -> (String, usize) {
     if let Some(scheme) = group("scheme") {
         return (format!("{scheme}[redacted token]"), whole);
     }
-    if group("account").is_some_and(is_time) {
+    if group("account").is_some_and(|digits| accounts == Accounts::Shown || is_time(digits)) {
         return (found[0].to_owned(), whole);
     }
     let markers = [
@@ -169,6 +177,7 @@ mod tests {
             ("got wJalrXUtnFEMI/K7MDENG/bPxRfiCY1EXAMPLEK1 here", "got [redacted secret key] here"),
             (r#"{\"SecretAccessKey\":\"wJalrXUtnFEMI\"}"#, r#"{\"SecretAccessKey\":\"[redacted]"}"#),
             ("token=b'abcdef012345' x", "token=b'[redacted]' x"),
+            ("token=hunter2'[redacted]' x", "token=[redacted]'[redacted]' x"),
             ("mysql --password hunter2 db", "mysql --password [redacted] db"),
             (r#"password: "correct horse battery" next"#, r#"password: "[redacted]" next"#),
             (r#"password="correct horse"#, r#"password="[redacted]"#),
@@ -188,9 +197,14 @@ mod tests {
             ("arn:aws:iam::123456789012:role/x", "arn:aws:iam::[redacted account]:role/x"),
             ("123456789012.dkr.ecr.us-east-1.amazonaws.com/x", "[redacted account].dkr.ecr.us-east-1.amazonaws.com/x"),
         ] {
-            assert_eq!(redact(text), redacted);
-            assert_eq!(redact(redacted), redacted);
+            assert_eq!(redact(text, Accounts::Redacted), redacted);
+            assert_eq!(redact(redacted, Accounts::Redacted), redacted);
+            if !redacted.contains("[redacted account]") {
+                assert_eq!(redact(text, Accounts::Shown), redacted);
+            }
         }
+        let arn = "arn:aws:iam::123456789012:role/x";
+        assert_eq!(redact(arn, Accounts::Shown), arn);
     }
 
     #[test]
@@ -207,7 +221,7 @@ mod tests {
             "GET https://pypi.org/simple/numpy/ 404",
             "RUN pip install --no-cache-dir -r requirements.txt",
         ] {
-            assert_eq!(redact(text), text);
+            assert_eq!(redact(text, Accounts::Redacted), text);
         }
     }
 }

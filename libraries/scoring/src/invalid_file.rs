@@ -75,6 +75,42 @@ pub enum InvalidFile {
     Ids(Box<IdProblems>),
 }
 
+impl InvalidFile {
+    /// The problem without text from the file, for readers who may not see what whoever wrote the file put into it.
+    #[must_use]
+    pub fn without_quotes(&self) -> String {
+        match self {
+            Self::MissingColumn { column, .. } => format!("the column \"{column}\" is missing"),
+            Self::UnexpectedColumn { expected, .. } => {
+                format!("a column is not allowed; the header must be {expected}")
+            }
+            Self::DuplicateColumn { .. } => "a column appears twice".to_owned(),
+            Self::NotUtf8 { location } => format!("line {}: a field is not UTF-8 text", location.line),
+            Self::NotANumber { location, .. } => format!("line {}: a field is not a number", location.line),
+            Self::NotFinite { location, .. } => format!("line {}: a number is not finite", location.line),
+            Self::OutOfRange { location, expected, .. } => {
+                format!("line {}: a number is out of range, expected {expected}", location.line)
+            }
+            Self::MissingFeature { location } => format!("line {}: a feature is missing", location.line),
+            Self::UnknownSplit { location, .. } => {
+                format!("line {}: a field is not validation, test or live", location.line)
+            }
+            Self::Ids(problems) => problems.without_quotes(),
+            Self::Read(_)
+            | Self::Gzip(_)
+            | Self::TooLarge { .. }
+            | Self::TooManyRows { .. }
+            | Self::TooManyColumns { .. }
+            | Self::RowTooLong { .. }
+            | Self::Empty
+            | Self::NoRows
+            | Self::NoFeatures
+            | Self::FieldCount { .. }
+            | Self::NoId { .. } => self.to_string(),
+        }
+    }
+}
+
 /// The position of a field in a file. The texts are escaped and shortened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {

@@ -74,19 +74,15 @@ impl Enclosures {
     pub(super) async fn make(
         &self,
         work: &Path,
-        emulator: &str,
         limits: &Limits,
         purpose: &Purpose<'_>,
+        registry: Option<Registry>,
     ) -> Result<Enclosure> {
         let folder = tempfile::Builder::new().prefix("job-").tempdir_in(work)?;
         let (network, pulls, repository, data) = match *purpose {
             Purpose::Build { repository } => ("internet", "", Some(repository), None),
             Purpose::Training { repository, data } => ("closed", "", Some(repository), data),
             Purpose::Images => ("internet", "yes", None, None),
-        };
-        let registry = match repository {
-            Some(repository) => Some(Registry::start(emulator, repository).await?),
-            None => None,
         };
         let settings = vec![
             ("ENCLOSURE_MEMORY", (limits.memory_bytes + ENGINE_BYTES).to_string()),
@@ -183,12 +179,7 @@ impl Enclosure {
     }
 
     pub(super) fn registry_address(&self, image: &str) -> String {
-        match (&self.registry, image.split_once('/')) {
-            (Some(registry), Some((host, path))) if host == registry.emulator => {
-                format!("{THIS_MACHINE}:{}/{path}", registry.port)
-            }
-            _ => image.to_owned(),
-        }
+        self.registry.as_ref().map_or_else(|| image.to_owned(), |registry| registry.address(image, THIS_MACHINE))
     }
 
     pub(super) fn environment(&self, tools: &Path) -> Vec<(&'static str, String)> {

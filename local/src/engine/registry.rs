@@ -7,35 +7,42 @@ use anyhow::{Context, Result};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
+use crate::clients::Access;
+
 /// A proxy on the loopback interface. It ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Registry {
     pub(super) port: u16,
     /// The emulator's address: `host:port`.
-    pub(super) emulator: String,
+    emulator: String,
     server: AbortHandle,
 }
 
 impl Registry {
-    /// Lets requests for this repository through to the emulator at `endpoint`, such as `http://127.0.0.1:4566`.
-    pub(super) async fn start(endpoint: &str, repository: &str) -> Result<Self> {
-        let emulator = endpoint.trim_start_matches("http://").to_owned();
+    /// Lets requests for this repository through to the emulator.
+    pub(super) async fn start(access: &Access, repository: &str) -> Result<Self> {
+        let emulator = access.endpoint.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
-        let (upstream, prefix) = (Arc::new(emulator.clone()), Arc::new(format!("/v2/{repository}/")));
+        let upstream = Arc::new(Upstream {
+            emulator: emulator.clone(),
+            token: HeaderValue::from_str(&access.token)?,
+            prefix: format!("/v2/{repository}/"),
+        });
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (upstream, prefix) = (Arc::clone(&upstream), Arc::clone(&prefix));
+                let upstream = Arc::clone(&upstream);
                 tokio::spawn(async move {
                     let service = service_fn(|request| {
-                        let (upstream, prefix) = (Arc::clone(&upstream), Arc::clone(&prefix));
-                        async move { answer(request, &upstream, &prefix).await }
+                        let upstream = Arc::clone(&upstream);
+                        async move { upstream.answer(request).await }
                     });
                     // A connection that breaks is the engine's to report.
                     let _ = hyper::server::conn::http1::Builder::new()
@@ -46,6 +53,14 @@ impl Registry {
         });
         Ok(Self { port, emulator, server: server.abort_handle() })
     }
+
+    /// The address here of an image of the emulator's registry, where `host` is this machine. Other images stay as they are.
+    pub(super) fn address(&self, image: &str, host: &str) -> String {
+        match image.split_once('/') {
+            Some((registry, path)) if registry == self.emulator => format!("{host}:{}/{path}", self.port),
+            _ => image.to_owned(),
+        }
+    }
 }
 
 impl Drop for Registry {
@@ -54,19 +69,27 @@ impl Drop for Registry {
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    upstream: &str,
-    prefix: &str,
-) -> Result<Response<BoxBody<Bytes, hyper::Error>>> {
-    if !is_allowed(request.uri().path(), prefix) {
-        let empty = Empty::new().map_err(|never| match never {}).boxed();
-        return Ok(Response::builder().status(StatusCode::FORBIDDEN).body(empty)?);
+/// What the proxy knows and its clients do not.
+struct Upstream {
+    emulator: String,
+    /// The secret of the run.
+    token: HeaderValue,
+    /// The path of the repository.
+    prefix: String,
+}
+
+impl Upstream {
+    async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, hyper::Error>>> {
+        if !is_allowed(request.uri().path(), &self.prefix) {
+            let empty = Empty::new().map_err(|never| match never {}).boxed();
+            return Ok(Response::builder().status(StatusCode::FORBIDDEN).body(empty)?);
+        }
+        request.headers_mut().insert("x-amz-security-token", self.token.clone());
+        let stream = TcpStream::connect(&self.emulator).await.context("connecting to the emulator")?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender.send_request(request).await?.map(BodyExt::boxed))
     }
-    let stream = TcpStream::connect(upstream).await.context("connecting to the emulator")?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    Ok(sender.send_request(request).await?.map(BodyExt::boxed))
 }
 
 /// Whether a path is of the repository, or asks for the registry's version:

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::output;
+use super::registry::Registry;
 use crate::process::{bound_to_this, is_running};
 
 /// The label of containers that this program starts. Its value is the program's process id.
@@ -24,6 +25,7 @@ pub struct Trusted {
 pub(crate) struct Workbench {
     engine: Trusted,
     folder: TempDir,
+    registry: Option<Registry>,
 }
 
 impl Trusted {
@@ -43,9 +45,9 @@ impl Trusted {
         if self.podman { "podman" } else { "docker" }
     }
 
-    pub(super) fn workbench(&self, work: &Path) -> Result<Workbench> {
+    pub(super) fn workbench(&self, work: &Path, registry: Option<Registry>) -> Result<Workbench> {
         let folder = tempfile::Builder::new().prefix("job-").tempdir_in(work)?;
-        Ok(Workbench { engine: self.clone(), folder })
+        Ok(Workbench { engine: self.clone(), folder, registry })
     }
 
     /// A command of the engine.
@@ -114,6 +116,10 @@ impl Workbench {
 
     pub(super) fn engine(&self) -> &Trusted {
         &self.engine
+    }
+
+    pub(super) fn registry_address(&self, image: &str) -> String {
+        self.registry.as_ref().map_or_else(|| image.to_owned(), |registry| registry.address(image, "127.0.0.1"))
     }
 
     pub(super) fn environment(&self, tools: &Path) -> Vec<(&'static str, String)> {

@@ -137,7 +137,7 @@ impl CodeBuild {
         let folder = tempfile::Builder::new().prefix("build-").tempdir_in(&self.work)?;
         let image = arguments.variable("IMAGE_REPOSITORY_URI").context("the build has no repository")?;
         let purpose = Purpose::Build { repository: repository_of(image)? };
-        let job = self.engine.job(&self.work, &self.clients.endpoint, &self.limits, &purpose).await?;
+        let job = self.engine.job(&self.work, &self.clients.access, &self.limits, &purpose).await?;
         self.download_source(&arguments, &folder.path().join("source.zip"), job.files()).await?;
         job.give().await?;
         let buildspec = self.buildspec(&arguments.buildspec_override).await?;
@@ -257,10 +257,7 @@ impl CodeBuild {
             .env_clear()
             .envs(["HOME", "XDG_RUNTIME_DIR"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .env("LANG", "C.UTF-8")
-            .env("AWS_ENDPOINT_URL", &self.clients.endpoint)
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_DEFAULT_REGION", REGION)
+            .envs(self.clients.access.environment())
             .envs(build.job.environment(&self.tools))
             .stdout(Stdio::piped())
             .stderr(Stdio::null());

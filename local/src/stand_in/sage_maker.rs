@@ -171,7 +171,7 @@ impl SageMaker {
         let log = JobLog::create(&self.clients.logs, LOG_GROUP, &format!("{name}/algo-1-{seconds}")).await?;
         let image = self.clients.with_local_registry(&arguments.algorithm_specification.training_image);
         let purpose = Purpose::Training { repository: repository_of(&image)?, data: self.data.as_deref() };
-        let job = self.engine.job(&self.work, &self.clients.endpoint, &self.limits, &purpose).await?;
+        let job = self.engine.job(&self.work, &self.clients.access, &self.limits, &purpose).await?;
         let folder = job.files().join("ml");
         self.prepare(&arguments, &folder).await?;
         job.give().await?;

@@ -84,6 +84,18 @@ impl SubmissionApi {
         reviews.iter().filter(|review| review["submissionId"] == id.as_str()).cloned().collect()
     }
 
+    /// The reviews of all submissions.
+    #[must_use]
+    pub fn all_reviews(&self) -> Vec<Value> {
+        self.state.reviews.lock().clone()
+    }
+
+    /// The tokens that were handed out.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<String> {
+        self.state.tokens.lock().iter().cloned().collect()
+    }
+
     /// The folder of a submission's artifacts.
     #[must_use]
     pub fn artifacts(&self, id: &SubmissionId) -> PathBuf {

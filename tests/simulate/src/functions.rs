@@ -179,6 +179,10 @@ impl Functions {
                 let message = diagnosis.detail.unwrap_or(diagnosis.message);
                 Err(failure(&DiagnoseError::from(Raised { code: diagnosis.code, message })))
             }
+            diagnose::Request::Action(diagnose::Action::ReadLog { training_job, .. }) => {
+                let log_tail = vec![format!("the log of {training_job}")];
+                Ok((Json::of(&diagnose::Answer::Log { log_tail }), Effect::Nothing))
+            }
             diagnose::Request::ExecutionEnded(_) => Ok((Json::object::<&str, 0>([]), Effect::Nothing)),
         }
     }
@@ -227,7 +231,7 @@ impl Functions {
             score::Request::Prepare(job) => {
                 let submission = submissions.get(submissions.find(&job.submission_id));
                 if submission.fault == Some(FailureCode::PredictionsInvalid) {
-                    return Err(failure(&ScoreError::PredictionsInvalid(InvalidFile::NoRows)));
+                    return Err(failure(&ScoreError::PredictionsInvalid(InvalidFile::NoRows.to_string())));
                 }
                 Prepared(PreparedPredictions { rows: 45_000 })
             }

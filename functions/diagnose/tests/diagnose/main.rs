@@ -72,7 +72,7 @@ fn failed(step: &str, error: &str, cause: &str) -> Value {
 async fn diagnosed(event: Value, calls: Vec<ReplayEvent>) -> DiagnosisAnswer {
     match answer(event, calls, &[("SPOT_FALLBACK_ATTEMPTS", "1")]).await.unwrap() {
         Answer::Diagnosis(diagnosis) => *diagnosis,
-        Answer::Nothing {} => panic!("a diagnosis is missing"),
+        other => panic!("{other:?} instead of a diagnosis"),
     }
 }
 
@@ -89,6 +89,19 @@ async fn a_failed_build_names_the_dockerfile_step_and_links_to_its_log() {
     assert_eq!(diagnosis.log_tail[1], "make: token=[redacted]");
     assert!(diagnosis.links.build.unwrap().contains("/123456789012/projects/mm-build/build/mm-build%3A0aa1b2c3/"));
     assert!(diagnosis.links.log.unwrap().ends_with("/log-events/0aa1b2c3"));
+}
+
+#[tokio::test]
+async fn the_log_of_a_completed_job_is_read_and_redacted() {
+    let stream = format!("{JOB}/algo-1-1767225600");
+    let event = || json!({"action": "readLog", "submissionId": ID, "trainingJob": JOB});
+    let log = |lines| log_read("/aws/sagemaker/TrainingJobs", &stream, lines);
+    let calls = vec![training_logs_listed(&[&stream]), log(&["epoch 1", "epoch 1", "password=hunter2"])];
+    let expected = vec!["epoch 1 (2 times)".to_owned(), "password=[redacted]".to_owned()];
+    assert_eq!(answer(event(), calls, &[]).await.unwrap(), Answer::Log { log_tail: expected });
+    // Nothing has to be there, and a log that cannot be read holds nothing up.
+    let calls = vec![training_logs_listed(&[]), training_logs_listed(&[])];
+    assert_eq!(answer(event(), calls, &[]).await.unwrap(), Answer::Log { log_tail: Vec::new() });
 }
 
 #[tokio::test]

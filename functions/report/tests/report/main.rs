@@ -4,6 +4,8 @@
 
 mod sweep;
 
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex};
 
 use domain::outcome::{Outcome, Status};
@@ -35,6 +37,9 @@ struct State {
     staged: Vec<&'static str>,
     /// The position of the sweeps.
     position: Option<Vec<u8>>,
+    /// The log budgets by key, and how many writes of them find that another was faster.
+    budgets: BTreeMap<String, Vec<u8>>,
+    overtaken: usize,
     /// Names and tags of repositories without images, which were created in 2026.
     repositories: Vec<(&'static str, Value)>,
     mappings: Vec<Value>,
@@ -58,6 +63,19 @@ fn listing(staged: &[&str], target: &str) -> String {
         String::new()
     };
     format!("<ListBucketResult>{contents}{next}</ListBucketResult>")
+}
+
+fn with_etag(body: &[u8]) -> Reply {
+    let head = format!(
+        "HTTP/1.1 200 X\r\nETag: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        etag(body),
+        body.len()
+    );
+    Reply::Raw([head.as_bytes(), body].concat())
+}
+
+fn etag(body: &[u8]) -> String {
+    format!("\"{}\"", body.len())
 }
 
 async fn world(state: &Arc<Mutex<State>>) -> Server {
@@ -84,6 +102,21 @@ async fn world(state: &Arc<Mutex<State>>) -> Server {
             },
             ("PUT", "/staging/sweep/position.json") => {
                 state.position = Some(request.body.clone());
+                Reply::status(200, "")
+            }
+            ("GET", key) if key.starts_with("/staging/log-budgets/") => match state.budgets.get(key) {
+                Some(budget) => with_etag(budget),
+                None => Reply::status(404, "<Error><Code>NoSuchKey</Code></Error>"),
+            },
+            ("PUT", key) if key.starts_with("/staging/log-budgets/") => {
+                let present = state.budgets.get(key).map(|budget| etag(budget));
+                let expected = request.header("if-match").map(str::to_owned);
+                assert_eq!(request.header("if-none-match").is_some(), expected.is_none());
+                if state.overtaken > 0 || present != expected {
+                    state.overtaken = state.overtaken.saturating_sub(1);
+                    return Reply::status(412, "<Error><Code>PreconditionFailed</Code></Error>");
+                }
+                state.budgets.insert(key.to_owned(), request.body.clone());
                 Reply::status(200, "")
             }
             ("GET", "/staging/") => Reply::status(200, listing(&state.staged, target)),
@@ -220,7 +253,9 @@ async fn reporting_twice_changes_nothing() {
         assert_eq!(first, second);
         assert_eq!(state.lock().unwrap().reviews, reviews);
         let put = format!("PUT {OUTCOME}");
-        assert_eq!(lines(&server)[calls..], [put.clone(), format!("GET {ARTIFACTS}"), format!("GET {path}"), put]);
+        let budget = format!("GET /staging/log-budgets/2026-01-01/none/{ID}.json");
+        let expected = [put.clone(), budget, format!("GET {ARTIFACTS}"), format!("GET {path}"), put];
+        assert_eq!(lines(&server)[calls..], expected);
     }
 }
 
@@ -309,6 +344,66 @@ async fn a_stored_outcome_that_was_not_sent_is_sent_when_the_execution_ends() {
     assert_eq!(state.lock().unwrap().reviews[0]["metadata"]["failureCode"], "BuildFailed");
 }
 
+/// An outcome of this time with a log of 10 bytes.
+fn with_log(finished: &str, per_day: u32) -> Request {
+    let diagnosis = json!({"code": "TrainingFailed", "fault": "participant", "step": "TrainModel", "message": "m",
+        "logTail": ["first", "last."]});
+    request(json!({
+        "action": "finish", "submissionId": ID, "challengeId": "30049360", "participant": "8547899", "execution": "arn:e",
+        "attempts": 1, "startedAt": "2026-01-01T00:00:00Z", "finishedAt": finished, "archive": null, "image": null,
+        "training": null, "diagnosis": diagnosis, "reporting": {"logs": "tail", "log_bytes_per_day": per_day},
+    }))
+}
+
+/// The log of each artifact that participants can read, in the order of the uploads.
+fn shown_logs(server: &Server) -> Vec<String> {
+    let uploads = server.requests().into_iter().filter(|request| request.line == format!("POST {ARTIFACTS}"));
+    let logs = uploads.filter_map(|request| {
+        let start = request.body.windows(4).position(|bytes| bytes == b"PK\x03\x04")?;
+        let mut zip = zip::ZipArchive::new(Cursor::new(&request.body[start..])).unwrap();
+        let is_internal = String::from_utf8_lossy(&request.body[..start]).contains("internal");
+        let mut log = String::new();
+        if let Ok(mut file) = zip.by_name("log.txt") {
+            file.read_to_string(&mut log).unwrap();
+        }
+        (!is_internal).then_some(log)
+    });
+    logs.collect()
+}
+
+#[tokio::test]
+async fn a_participant_reads_no_more_of_logs_than_the_budget_of_the_day() {
+    let state = Arc::new(Mutex::new(State { overtaken: 1, ..State::default() }));
+    let server = world(&state).await;
+    let deps = deps(&server, &V5);
+    for finished in ["2026-01-01T10:00:00Z", "2026-01-01T11:00:00Z", "2026-01-01T12:00:00Z", "2026-01-02T00:00:00Z"] {
+        handle(with_log(finished, 15), &deps).await.unwrap();
+    }
+    assert_eq!(shown_logs(&server), ["first\nlast.\n", "last.\n", "", "first\nlast.\n"]);
+    let keys: Vec<String> = state.lock().unwrap().budgets.keys().cloned().collect();
+    let day = |day| format!("/staging/log-budgets/2026-01-{day}/30049360/8547899.json");
+    assert_eq!(keys, [day("01"), day("02")]);
+
+    // Reporting again, as after a failed upload, grants the same.
+    state.lock().unwrap().artifacts.clear();
+    handle(with_log("2026-01-01T11:00:00Z", 15), &deps).await.unwrap();
+    assert_eq!(shown_logs(&server).last().unwrap(), "last.\n");
+
+    // Without a valid ledger, nothing is shown, and the outcome is reported all the same.
+    state.lock().unwrap().budgets.insert(day("03"), b"x".to_vec());
+    handle(with_log("2026-01-03T00:00:00Z", 15), &deps).await.unwrap();
+    assert_eq!(shown_logs(&server).last().unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_budget_that_others_change_all_the_time_is_an_error_that_is_retried() {
+    let state = Arc::new(Mutex::new(State { overtaken: usize::MAX, ..State::default() }));
+    let server = world(&state).await;
+    let error = handle(with_log("2026-01-01T10:00:00Z", 15), &deps(&server, &V5)).await.unwrap_err();
+    assert_eq!(error.code(), FailureCode::Internal);
+    assert!(error.to_string().contains("changed again and again"), "{error}");
+}
+
 #[tokio::test]
 async fn without_a_review_type_outcomes_are_only_stored() {
     let state = Arc::default();
@@ -324,7 +419,7 @@ async fn without_a_review_type_outcomes_are_only_stored() {
 
 /// All requests except those for tokens, secrets and S3: the line, and the body if it is JSON.
 fn api_calls(server: &Server) -> Vec<(String, Value)> {
-    let others = ["POST /token", "PUT /models", "GET /models"];
+    let others = ["POST /token", "PUT /models", "GET /models", "GET /staging", "PUT /staging"];
     let requests = server
         .requests()
         .into_iter()

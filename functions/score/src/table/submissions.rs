@@ -4,8 +4,10 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use domain::{ChallengeId, OriginalityResult, SubmissionId};
-use records::{FailureReason, Record, RecordError, ResultKind, ranking, to_attribute};
+use domain::{ChallengeId, Decimals, OriginalityResult, SubmissionId};
+use records::{
+    DECIMALS, FROM_TRAINING, FailureReason, PreparedPredictions, Record, RecordError, ResultKind, ranking, to_attribute,
+};
 use serde::Serialize;
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
@@ -16,6 +18,7 @@ use crate::failed_result::FailedResult;
 
 /// A result is stored once; storing it also removes the reason why it was missing.
 const SET_RESULT: &str = "SET #result = :result REMOVE #failure";
+const SET_PREPARED: &str = "SET #result = :result, #decimals = :decimals REMOVE #failure";
 const SET_NOT_ORIGINAL: &str = "SET #result = :result REMOVE #failure, ranking, standing";
 const SET_RANK: &str = "SET ranking = :ranking, standing = :standing";
 /// Another execution may find meanwhile that the submission is not original.
@@ -44,7 +47,7 @@ impl Submissions {
         }
     }
 
-    /// Registers a submission unless it is registered.
+    /// Registers a submission whose predictions a training job wrote, unless it is registered.
     pub(crate) async fn register(
         &self,
         id: &SubmissionId,
@@ -62,6 +65,7 @@ impl Submissions {
             .item("challengeId", text(challenge.as_str()))
             .item("userId", text(user))
             .item("created", text(&created))
+            .item(FROM_TRAINING, AttributeValue::Bool(true))
             .condition_expression(IF_NEW);
         is_put(&self.table, put.send().await)?;
         Ok(())
@@ -76,6 +80,21 @@ impl Submissions {
     ) -> Result<Option<Record>, Error> {
         let update = self.update_result(id, kind, result);
         self.send(update.update_expression(SET_RESULT).condition_expression(IF_NO_RESULT)).await
+    }
+
+    /// Stores that the predictions were prepared, and how many decimals of their scores readers see, unless that is stored.
+    /// Returns the record as it is then, or `None` if it was not stored.
+    pub(crate) async fn store_prepared(
+        &self,
+        id: &SubmissionId,
+        prepared: PreparedPredictions,
+        decimals: Decimals,
+    ) -> Result<Option<Record>, Error> {
+        let update = self
+            .update_result(id, ResultKind::Predictions, &prepared)
+            .expression_attribute_names("#decimals", DECIMALS)
+            .expression_attribute_values(":decimals", to_attribute(json!(decimals)));
+        self.send(update.update_expression(SET_PREPARED).condition_expression(IF_NO_RESULT)).await
     }
 
     /// Stores a result of originality if the stored one is still the one that was seen. Returns the record as it is then, or

@@ -41,11 +41,24 @@ impl IdProblems {
     }
 }
 
+impl IdProblems {
+    const RULE: &str = "every id must appear exactly once";
+
+    fn kinds(&self) -> impl Iterator<Item = (&'static str, &SomeIds)> {
+        let kinds = [("missing", &self.missing), ("unknown", &self.unknown), ("duplicate", &self.duplicate)];
+        kinds.into_iter().filter(|(_, ids)| ids.total > 0)
+    }
+
+    pub(super) fn without_quotes(&self) -> String {
+        let count = |text, (kind, ids): (_, &SomeIds)| format!("{text}; {} {kind}", ids.total);
+        self.kinds().fold(Self::RULE.to_owned(), count)
+    }
+}
+
 impl fmt::Display for IdProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("every id must appear exactly once")?;
-        let kinds = [("missing", &self.missing), ("unknown", &self.unknown), ("duplicate", &self.duplicate)];
-        for (kind, ids) in kinds.into_iter().filter(|(_, ids)| ids.total > 0) {
+        f.write_str(Self::RULE)?;
+        for (kind, ids) in self.kinds() {
             write!(f, "; {} {kind}: {}", ids.total, ids.first.join(", "))?;
             if ids.total > ids.first.len() as u64 {
                 f.write_str(", …")?;

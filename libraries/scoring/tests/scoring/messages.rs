@@ -17,7 +17,7 @@ fn message<T>(read: Result<T, InvalidFile>) -> String {
 #[test]
 fn of_predictions() {
     let limits = Limits { max_bytes: 300, max_rows: 3, max_columns: 4, max_record_bytes: 150 };
-    let read = |bytes: &[u8]| message(Predictions::read(bytes, &roster(), &limits));
+    let read = |bytes: &[u8]| Predictions::read(bytes, &roster(), &limits).err().unwrap();
     let many: Vec<String> = (0..12).map(|row| format!("x{row},0.5")).collect();
     let gzip = {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -49,12 +49,16 @@ fn of_predictions() {
         ("a hostile field", format!("id,probability\na,\"\u{1b}[31m\"\"{long}\"\n").into()),
         ("wrong ids", "id,probability\na,1\na,1\nz,1\n".into()),
     ];
-    let mut messages: Vec<String> = cases.iter().map(|(what, bytes)| format!("{what}: {}", read(bytes))).collect();
-    let ids =
-        Predictions::read(format!("id,probability\n{}", many.join("\n")).as_bytes(), &roster(), &Limits::predictions());
-    messages.push(format!("many wrong ids: {}", message(ids)));
-    messages.push(format!("a failing reader: {}", message(Predictions::read(Fails, &roster(), &limits))));
-    insta::assert_snapshot!(messages.join("\n"));
+    let many = format!("id,probability\n{}", many.join("\n"));
+    let mut errors: Vec<(&str, InvalidFile)> = cases.iter().map(|(what, bytes)| (*what, read(bytes))).collect();
+    let ids = Predictions::read(many.as_bytes(), &roster(), &Limits::predictions());
+    errors.push(("many wrong ids", ids.err().unwrap()));
+    errors.push(("a failing reader", Predictions::read(Fails, &roster(), &limits).err().unwrap()));
+    let lines = |text: fn(&InvalidFile) -> String| -> Vec<String> {
+        errors.iter().map(|(what, error)| format!("{what}: {}", text(error))).collect()
+    };
+    insta::assert_snapshot!(lines(InvalidFile::to_string).join("\n"));
+    insta::assert_snapshot!("of_predictions_without_quotes", lines(InvalidFile::without_quotes).join("\n"));
 }
 
 struct Fails;
