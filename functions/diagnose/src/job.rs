@@ -2,7 +2,8 @@
 
 use domain::outcome::Step;
 use domain::{FailureCode, StepError};
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 /// The log group of all training jobs.
 const TRAINING_LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
@@ -64,6 +65,13 @@ pub struct TrainingJob {
     #[serde(default)]
     pub failure_reason: String,
     pub stopping_condition: Option<StoppingCondition>,
+    /// Whether the job got its machines: from then on, the submission's program may have run.
+    #[serde(default, rename = "TrainingStartTime", deserialize_with = "is_present")]
+    pub has_started: bool,
+}
+
+fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

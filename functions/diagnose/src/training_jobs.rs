@@ -34,6 +34,7 @@ impl TrainingJobs {
                         .max_runtime_in_seconds()
                         .and_then(|seconds| seconds.try_into().ok()),
                 }),
+                has_started: job.training_start_time().is_some(),
             })),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(failed("DescribeTrainingJob", &error)),

@@ -60,6 +60,7 @@ fn check_training(file: &str, exit: u8, log: &[String]) {
         secondary_status: Some("Failed".to_owned()),
         failure_reason: reason.clone(),
         stopping_condition: None,
+        has_started: true,
     };
     let cause = json!({"TrainingJobName": "x-0-1", "TrainingJobStatus": "Failed", "SecondaryStatus": "Failed",
         "FailureReason": reason});

@@ -73,8 +73,9 @@ pub(super) fn failed(build: &Build) -> Classification {
         (_, "PRE_BUILD") => {
             Classification::new(FailureCode::BuildServiceFault, REGISTRY_FAULT).retry(Retry::Once { after: 60 })
         }
-        // The image of the submission is at hand in this phase and may have caused it.
-        (_, "POST_BUILD") => {
+        // The image of the submission is at hand in this phase and may have caused it. Images that are too large to be pulled in
+        // time are its choice.
+        (_, "POST_BUILD") | ("TIMED_OUT", "INSTALL") => {
             Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry(Retry::Once { after: 60 })
         }
         _ => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry(Retry::Fault { first: 60 }),
@@ -120,9 +121,10 @@ mod tests {
 
     #[test]
     fn a_registry_that_few_use_is_tried_once_more() {
-        let retry = |phase| failure("FAILED", &json!([{"PhaseType": phase, "PhaseStatus": "FAILED"}])).retry;
-        assert_eq!(retry("INSTALL"), Retry::Fault { first: 60 });
-        assert_eq!(retry("PRE_BUILD"), Retry::Once { after: 60 });
+        let retry = |status, phase| failure(status, &json!([{"PhaseType": phase, "PhaseStatus": status}])).retry;
+        assert_eq!(retry("FAILED", "INSTALL"), Retry::Fault { first: 60 });
+        assert_eq!(retry("TIMED_OUT", "INSTALL"), Retry::Once { after: 60 });
+        assert_eq!(retry("FAILED", "PRE_BUILD"), Retry::Once { after: 60 });
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) fn failed(job: &TrainingJob) -> Classification {
             FailureCode::Aborted,
             "An operator stopped the training. You do not need to change the submission or submit it again. The operators will decide whether to continue.",
         ),
-        _ => by_reason(&job.failure_reason),
+        _ => by_reason(&job.failure_reason, job.has_started),
     };
     classification.detail(detail(&job.failure_reason))
 }
@@ -57,7 +57,7 @@ fn detail(reason: &str) -> &str {
 
 /// Only `AlgorithmError` is followed by words of the program: its failure file, then its exit status. All other words are the
 /// service's. It also blames the client for roles, keys, data and images, which are not the participant's.
-fn by_reason(reason: &str) -> Classification {
+fn by_reason(reason: &str, may_have_run: bool) -> Classification {
     if let Some(program) = reason.strip_prefix("AlgorithmError:") {
         return of_program(program.trim());
     }
@@ -65,7 +65,9 @@ fn by_reason(reason: &str) -> Classification {
     if begins("CapacityError:") {
         no_capacity()
     } else if begins("InternalServerError:") {
-        Classification::new(FailureCode::TrainingServiceFault, SERVICE_FAULT).retry(Retry::Fault { first: 60 })
+        // A program that has run may have damaged its machine.
+        let retry = if may_have_run { Retry::Once { after: 300 } } else { Retry::Fault { first: 60 } };
+        Classification::new(FailureCode::TrainingServiceFault, SERVICE_FAULT).retry(retry)
     } else if begins("ClientError: Please use an instance type with more memory") {
         out_of_memory()
     } else if begins("ClientError: Artifact upload failed:Insufficient disk space") {
@@ -145,7 +147,7 @@ fn out_of_memory() -> Classification {
 #[cfg(test)]
 mod tests {
     use domain::outcome::Step;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::classify::classify as classify_step;
@@ -189,6 +191,19 @@ mod tests {
             assert_eq!(classification.code, code, "{reason} {secondary}");
             assert_eq!(classification.retry != Retry::Never, is_retried, "{reason} {secondary}");
         }
+    }
+
+    #[test]
+    fn a_job_whose_program_may_have_run_is_retried_once() {
+        let retry = |more: Value| {
+            let mut cause = json!({"TrainingJobName": "x-0-1", "TrainingJobStatus": "Failed", "SecondaryStatus": "Failed",
+                "FailureReason": "InternalServerError: We encountered an internal error"});
+            cause["TrainingStartTime"] = more;
+            let error = StepError { error: "States.TaskFailed".to_owned(), cause: cause.to_string() };
+            classify_step(Step::TrainModel, &error, Job::in_cause(Step::TrainModel, &error).as_ref()).retry
+        };
+        assert_eq!(retry(Value::Null), Retry::Fault { first: 60 });
+        assert_eq!(retry(json!(1_767_225_600_000_i64)), Retry::Once { after: 300 });
     }
 
     #[test]

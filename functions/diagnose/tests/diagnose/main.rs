@@ -206,7 +206,7 @@ async fn a_training_job_is_looked_up_if_the_cause_is_a_sentence() {
     let answer = diagnosed(failed("TrainModel", "States.TaskFailed", "The training job failed."), calls).await;
     assert_eq!(answer.diagnosis.code, FailureCode::TrainingServiceFault);
     assert_eq!(answer.diagnosis.detail.as_deref(), job["FailureReason"].as_str());
-    assert_eq!(answer.diagnosis.retry_after_seconds, Some(120));
+    assert_eq!(answer.diagnosis.retry_after_seconds, Some(300));
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ async fn a_malformed_request_calls_nothing_and_a_wrong_key_reads_the_keys_once()
     assert_eq!((response.status_code, names(&http).len()), (400, 0));
     let http = replay(&[secret()]);
     let deps = deps(&http, &[]);
-    for _ in 0..2 {
+    for _ in 0..10_000 {
         let response = handle(post(&json!({"submission_id": ID, "api_key": "wrong"})), &deps).await;
         assert_eq!(response.status_code, 401);
         assert!(!response.body.contains(KEY) && !response.body.contains("wrong\""), "{}", response.body);
