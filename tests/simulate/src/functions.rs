@@ -149,7 +149,7 @@ impl Functions {
             },
             buildspec: fetch::staging::Object {
                 bucket: "staging".to_owned(),
-                key: format!("submissions/{safe_id}/buildspec.yml"),
+                key: "buildspecs/0.yml".to_owned(),
             },
             build_context: contents.context,
             base_images,
