@@ -272,7 +272,8 @@ fn a_build_claims_its_archive_before_it_downloads_that_version_and_fences_itself
     assert!(place("unzip") < place("sed -i") && place("unzip") < place("MISSING_IMAGE"));
     let others = install.commands.iter().enumerate().filter(|(at, _)| *at != place("aws lambda invoke"));
     for (_, command) in others {
-        assert!(!command.contains("aws "), "it needs credentials, which the fence takes away: {command}");
+        let calls = |line: &str| line.trim().starts_with("aws ") || line.contains("$(aws ");
+        assert!(!command.lines().any(calls), "it needs credentials, which the fence takes away: {command}");
     }
     let machine = Machine::new(&[("aws", &works)]);
     let ran = machine.run(&[&claim()]);
