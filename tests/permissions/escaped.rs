@@ -10,13 +10,13 @@ use anyhow::{Context, Result, ensure};
 use domain::tags;
 use local::deploy::{INPUT_BUCKET, OUTPUT_BUCKET};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::deployed::Deployed;
 use crate::simulator::simulate;
 
 /// Actions that no role of the stack has, and that would be worth having.
-const FURTHER: [&str; 48] = [
+const FURTHER: [&str; 46] = [
     "cloudformation:DeleteStack",
     "cloudformation:UpdateStack",
     "codebuild:CreateProject",
@@ -61,11 +61,15 @@ const FURTHER: [&str; 48] = [
     "ssm:PutParameter",
     "states:GetExecutionHistory",
     "states:RedriveExecution",
-    "states:SendTaskSuccess",
     "states:UpdateStateMachine",
     "sts:AssumeRole",
-    "sts:GetFederationToken",
 ];
+
+/// As above, without a resource.
+const FURTHER_WITHOUT_RESOURCE: [&str; 3] = ["ec2:DescribeInstances", "s3:ListAllMyBuckets", "states:SendTaskSuccess"];
+
+/// The name of a role that may do anything.
+const ANYTHING: &str = "Anything";
 
 const BEGIN: &str = "<!-- By `make escaped-build`: -->\n";
 const END: &str = "<!-- up to here -->\n";
@@ -220,11 +224,12 @@ fn things(stack: &Deployed, own: &str) -> Result<Vec<Thing>> {
             ],
         ),
         plain(
-            "roles, and the stack",
+            "roles, users and the stack",
             stack
                 .policies
                 .keys()
                 .map(|role| Ok(format!("arn:aws:iam::000000000000:role/{}", id(role)?)))
+                .chain([Ok("arn:aws:iam::000000000000:user/operator".to_owned())])
                 .chain([Ok(of("cloudformation", &format!("stack/{name}/01234567-89ab-cdef-0123-456789abcdef")))])
                 .collect::<Result<_>>()?,
         ),
@@ -237,26 +242,32 @@ fn things(stack: &Deployed, own: &str) -> Result<Vec<Thing>> {
     Ok(things)
 }
 
-/// Every action that a role of the stack has, and the further ones.
-fn actions(stack: &Deployed) -> BTreeSet<String> {
-    let mut actions: BTreeSet<String> = FURTHER.iter().map(|action| (*action).to_owned()).collect();
+/// Every action that a role of the stack has, with the resources, and the further ones.
+fn actions(stack: &Deployed) -> BTreeMap<String, BTreeSet<String>> {
+    let texts = |value: &Value| -> Vec<String> {
+        let several = value.as_array().map_or_else(|| vec![value], |values| values.iter().collect());
+        several.into_iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut actions: BTreeMap<String, BTreeSet<String>> =
+        FURTHER.iter().map(|action| ((*action).to_owned(), BTreeSet::new())).collect();
+    actions.extend(
+        FURTHER_WITHOUT_RESOURCE.iter().map(|action| ((*action).to_owned(), BTreeSet::from(["*".to_owned()]))),
+    );
     for policy in stack.policies.values().flat_map(|policies| policies.as_array().into_iter().flatten()) {
         for statement in policy["document"]["Statement"].as_array().into_iter().flatten() {
-            match &statement["Action"] {
-                Value::String(action) => drop(actions.insert(action.clone())),
-                several => actions
-                    .extend(several.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned)),
+            for action in texts(&statement["Action"]) {
+                actions.entry(action).or_default().extend(texts(&statement["Resource"]));
             }
         }
     }
     actions
 }
 
-/// Whether the action can be of the resource's service.
-fn suits(action: &str, resource: &str) -> bool {
+/// Whether the action can be of the resource's service; without a resource, whether a role has the action without one.
+fn suits(action: &str, granted_on: &BTreeSet<String>, resource: &str) -> bool {
     let service = action.split(':').next().unwrap_or_default();
     match resource.split(':').nth(2) {
-        None => true,
+        None => granted_on.contains(resource),
         Some("iam") => matches!(service, "iam" | "sts"),
         Some(of_resource) => service == of_resource,
     }
@@ -280,41 +291,60 @@ pub(crate) async fn list(stacks: &[Deployed]) -> Result<String> {
                 // Of copied credentials as well.
                 context.insert("codebuild:buildArn".to_owned(), own.clone());
                 for resource in &thing.resources {
-                    for action in actions.iter().filter(|action| suits(action, resource)) {
-                        places.push((line, time));
-                        requests.push(Request {
-                            stack: stack.set.clone(),
-                            role: "BuildRole",
-                            action: action.clone(),
-                            resource: resource.clone(),
-                            context: context.clone(),
-                        });
+                    for (action, _) in actions.iter().filter(|(action, on)| suits(action, on, resource)) {
+                        for role in ["BuildRole", ANYTHING] {
+                            places.push((line, time));
+                            requests.push(Request {
+                                stack: stack.set.clone(),
+                                role,
+                                action: action.clone(),
+                                resource: resource.clone(),
+                                context: context.clone(),
+                            });
+                        }
                     }
                 }
             }
         }
     }
-    let answer = simulate(&requests, stacks).await?;
+    let answer = simulate(&requests, &stacks.iter().map(with_anything).collect::<Vec<_>>()).await?;
     ensure!(answer.verdicts.len() == requests.len(), "{} verdicts on {}", answer.verdicts.len(), requests.len());
+    let (mut possible, mut has_possible) = (BTreeSet::new(), BTreeSet::new());
     for ((request, verdict), (line, time)) in requests.iter().zip(&answer.verdicts).zip(places) {
-        if verdict.allowed {
+        if verdict.allowed && request.role == ANYTHING {
+            has_possible.insert((line, time));
+            possible.insert(request.action.as_str());
+        } else if verdict.allowed {
             lines[line].1[time].insert(request.action.clone());
         }
     }
+    for (line, (what, _)) in lines.iter().enumerate() {
+        ensure!([0, 1].iter().all(|time| has_possible.contains(&(line, *time))), "nothing is possible on {what}");
+    }
+    let never: BTreeSet<&str> =
+        requests.iter().map(|request| request.action.as_str()).filter(|action| !possible.contains(action)).collect();
+    ensure!(never.is_empty(), "these actions are possible on nothing in the list: {never:?}");
     // What it can do comes first.
     lines.sort_by_key(|(_, times)| times.iter().all(BTreeSet::is_empty));
     let cell = |actions: &BTreeSet<String>| {
         if actions.is_empty() { "–".to_owned() } else { actions.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(", ") }
     };
-    let evaluated: BTreeSet<&str> = requests.iter().map(|request| request.action.as_str()).collect();
     let mut table = format!(
-        "{} actions, evaluated on everything below:\n\n| on | while the build runs | after it has ended, with copied credentials |\n|---|---|---|\n",
-        evaluated.len()
+        "Of {} actions, on everything below, these are allowed:\n\n| on | while the build runs | after it has ended, with copied credentials |\n|---|---|---|\n",
+        possible.len()
     );
     for (what, [running, ended]) in lines {
         table += &format!("| {what} | {} | {} |\n", cell(&running), cell(&ended));
     }
     Ok(table)
+}
+
+/// The stack with a role that may do anything, which shows that what the build may not do is possible.
+fn with_anything(stack: &Deployed) -> Deployed {
+    let document = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+    let mut stack = stack.clone();
+    stack.policies.insert(ANYTHING.to_owned(), json!([{"name": "anything", "document": document}]));
+    stack
 }
 
 fn page() -> PathBuf {
