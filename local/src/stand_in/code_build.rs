@@ -18,6 +18,7 @@ use crate::emulator::REGION;
 use crate::engine::{Engine, Job, Limits, Purpose};
 use crate::process::{KillOnDrop, bound_to_this};
 use crate::stand_in::activity::{TaskFailure, Worker};
+use crate::stand_in::aws::{self, Aws};
 use crate::stand_in::buildspec::{Buildspec, Phase};
 use crate::stand_in::job_log::JobLog;
 use crate::stand_in::jobs::{Jobs, build_arn};
@@ -54,6 +55,7 @@ pub struct CodeBuild {
     pub engine: Engine,
     /// The folder of the Python tools.
     pub tools: PathBuf,
+    pub aws: Aws,
     /// The folder for builds' own folders.
     pub work: PathBuf,
     pub limits: Limits,
@@ -233,13 +235,14 @@ impl CodeBuild {
             Job::Enclosed(_) => UNPACK_ENCLOSED,
             Job::Trusted(_) => "",
         };
+        let functions = format!("{}\n{unpack}", aws::FUNCTION);
         let driver = "exec 2>&1
             eval \"$3\"
             if [ -f \"$1\" ]; then . \"$1\"; fi
             trap 'status=$?; export -p | grep -v \" CODEBUILD_BUILD_SUCCEEDING=\" >\"$1\"; exit $status' EXIT
             . \"$2\"";
         let mut shell = bound_to_this("bash");
-        shell.args(["-c", driver, "bash"]).arg(environment).arg(script).arg(unpack);
+        shell.args(["-c", driver, "bash"]).arg(environment).arg(script).arg(functions);
         shell
             .process_group(0)
             .current_dir(build.job.start_folder())
@@ -251,6 +254,7 @@ impl CodeBuild {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_DEFAULT_REGION", REGION)
             .envs(build.job.environment(&self.tools))
+            .envs(self.aws.environment())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         Ok(shell)
