@@ -354,10 +354,7 @@ fn a_build_is_started_with_what_claim_and_the_buildspec_read() {
     let (claim, buildspec) = (read("functions/claim/src/builds.rs"), read("buildspec.yml"));
     let claimed: BTreeSet<&str> =
         claim.split("value(\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
-    assert_eq!(
-        claimed,
-        BTreeSet::from(["ARCHIVE_BUCKET", "ARCHIVE_KEY", "ARCHIVE_VERSION", "IMAGE_REPOSITORY_URI"])
-    );
+    assert_eq!(claimed, BTreeSet::from(["ARCHIVE_BUCKET", "ARCHIVE_KEY", "ARCHIVE_VERSION", "IMAGE_REPOSITORY_URI"]));
     for name in claimed.iter().chain(&["CLAIM_FUNCTION"]) {
         assert!(set.contains(name) && buildspec.contains(&format!("${name}")), "{name}");
     }

@@ -97,6 +97,7 @@ struct Request {
 }
 
 /// The things of a stack. `own` is the ARN of the escaped build.
+#[allow(clippy::too_many_lines, reason = "it is a list, and reads best as one")]
 fn things(stack: &Deployed, own: &str) -> Result<Vec<Thing>> {
     let id = |logical: &str| stack.ids.get(logical).cloned().with_context(|| format!("there is no {logical}"));
     let (staging, scoring, name) = (id("StagingBucket")?, id("ScoringBucket")?, &stack.stack);
@@ -106,7 +107,8 @@ fn things(stack: &Deployed, own: &str) -> Result<Vec<Thing>> {
     let context = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     };
-    let (object_tag, tag) = (format!("s3:ExistingObjectTag/{}", tags::BUILD), format!("aws:ResourceTag/{}", tags::BUILD));
+    let (object_tag, tag) =
+        (format!("s3:ExistingObjectTag/{}", tags::BUILD), format!("aws:ResourceTag/{}", tags::BUILD));
     let stack_tag = format!("aws:ResourceTag/{}", tags::STACK);
     let (of_stack, other) = ([(stack_tag.as_str(), name.as_str())], build_of(stack, "4dd5e6f7"));
     let repository = |build: Option<&str>| {
@@ -179,7 +181,10 @@ fn things(stack: &Deployed, own: &str) -> Result<Vec<Thing>> {
             vec![s3(&staging, "quarantine/sample.json"), s3(&staging, "sweep/position.json")],
         ),
         plain("the other buckets themselves", [INPUT_BUCKET, OUTPUT_BUCKET, &scoring].map(bucket).into()),
-        plain("secrets", stack.secrets.values().cloned().chain([of("secretsmanager", "secret:auth0-a1b2c3")]).collect()),
+        plain(
+            "secrets",
+            stack.secrets.values().cloned().chain([of("secretsmanager", "secret:auth0-a1b2c3")]).collect(),
+        ),
         plain(
             "tables",
             ["SubmissionsTable", "SummariesTable"]
@@ -212,7 +217,9 @@ fn things(stack: &Deployed, own: &str) -> Result<Vec<Thing>> {
                 .map(|function| format!("/aws/lambda/{name}-{function}"))
                 .into_iter()
                 .chain(["/aws/sagemaker/TrainingJobs".to_owned()])
-                .flat_map(|group| ["", ":*", ":log-stream:x"].map(|rest| of("logs", &format!("log-group:{group}{rest}"))))
+                .flat_map(|group| {
+                    ["", ":*", ":log-stream:x"].map(|rest| of("logs", &format!("log-group:{group}{rest}")))
+                })
                 .collect(),
         ),
         plain(
@@ -250,9 +257,8 @@ fn actions(stack: &Deployed) -> BTreeMap<String, BTreeSet<String>> {
     };
     let mut actions: BTreeMap<String, BTreeSet<String>> =
         FURTHER.iter().map(|action| ((*action).to_owned(), BTreeSet::new())).collect();
-    actions.extend(
-        FURTHER_WITHOUT_RESOURCE.iter().map(|action| ((*action).to_owned(), BTreeSet::from(["*".to_owned()]))),
-    );
+    actions
+        .extend(FURTHER_WITHOUT_RESOURCE.iter().map(|action| ((*action).to_owned(), BTreeSet::from(["*".to_owned()]))));
     for policy in stack.policies.values().flat_map(|policies| policies.as_array().into_iter().flatten()) {
         for statement in policy["document"]["Statement"].as_array().into_iter().flatten() {
             for action in texts(&statement["Action"]) {
@@ -327,16 +333,23 @@ pub(crate) async fn list(stacks: &[Deployed]) -> Result<String> {
     // What it can do comes first.
     lines.sort_by_key(|(_, times)| times.iter().all(BTreeSet::is_empty));
     let cell = |actions: &BTreeSet<String>| {
-        if actions.is_empty() { "–".to_owned() } else { actions.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(", ") }
+        if actions.is_empty() {
+            "–".to_owned()
+        } else {
+            actions.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(", ")
+        }
     };
-    let mut table = format!(
-        "Of {} actions, on everything below, these are allowed:\n\n| on | while the build runs | after it has ended, with copied credentials |\n|---|---|---|\n",
-        possible.len()
-    );
-    for (what, [running, ended]) in lines {
-        table += &format!("| {what} | {} | {} |\n", cell(&running), cell(&ended));
-    }
-    Ok(table)
+    let line = |(what, [running, ended]): &(&str, [BTreeSet<String>; 2])| {
+        format!("| {what} | {} | {} |", cell(running), cell(ended))
+    };
+    let mut table = vec![
+        format!("Of {} actions, on everything below, these are allowed:", possible.len()),
+        String::new(),
+        "| on | while the build runs | after it has ended, with copied credentials |".to_owned(),
+        "|---|---|---|".to_owned(),
+    ];
+    table.extend(lines.iter().map(line));
+    Ok(table.join("\n"))
 }
 
 /// The stack with a role that may do anything, which shows that what the build may not do is possible.
@@ -362,7 +375,8 @@ fn parts(page: &str) -> Result<[&str; 3]> {
 pub(crate) fn problem(list: &str) -> Result<Option<String>> {
     let page = std::fs::read_to_string(page())?;
     let [_, written, _] = parts(&page)?;
-    let problem = "THREATS.md does not say what an escaped build can do: run make escaped-build, and read what changed.";
+    let problem =
+        "THREATS.md does not say what an escaped build can do: run make escaped-build, and read what changed.";
     Ok((written.trim() != list.trim()).then(|| format!("{problem} Now:\n{list}")))
 }
 

@@ -58,10 +58,6 @@ fn failed<E>(operation: &'static str, archive: &ArchiveVersion, error: &SdkError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let ArchiveVersion { bucket, key, .. } = archive;
-    ClaimError::Archive {
-        bucket: bucket.clone(),
-        key: key.clone(),
-        source: CallFailed::new("S3", operation, error),
-    }
+    let uri = format!("s3://{}/{}", archive.bucket, archive.key);
+    ClaimError::Archive { uri, source: CallFailed::new("S3", operation, error) }
 }

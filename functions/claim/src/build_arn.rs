@@ -17,8 +17,9 @@ impl TryFrom<String> for BuildArn {
 
     fn try_from(text: String) -> Result<Self, NotABuild> {
         let parts: Vec<&str> = text.split(':').collect();
-        let is_word =
-            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        let is_word = |part: &str| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
         match parts.as_slice() {
             ["arn", partition, "codebuild", region, account, resource, uuid]
                 if [*partition, *region, *account, *uuid].into_iter().all(is_word)

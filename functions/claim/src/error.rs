@@ -18,16 +18,18 @@ pub enum ClaimError {
     HasEnded { build: BuildArn },
     #[error("The build {build} still runs, and keeps what it has. The event is delivered again.")]
     StillRuns { build: BuildArn },
-    #[error("The build {build} could not be read. The call is repeated. If that keeps failing, check the function's permissions.")]
+    #[error(
+        "The build {build} could not be read. The call is repeated. If that keeps failing, check the function's permissions."
+    )]
     NotRead { build: BuildArn, source: CallFailed },
     #[error(
         "The tags of the repository {name} could not be read or changed. The call is repeated. If that keeps failing, check the function's permissions."
     )]
     Repository { name: String, source: CallFailed },
     #[error(
-        "The tags of s3://{bucket}/{key} could not be read or changed. The call is repeated. If that keeps failing, check the function's permissions."
+        "The tags of {uri} could not be read or changed. The call is repeated. If that keeps failing, check the function's permissions."
     )]
-    Archive { bucket: String, key: String, source: CallFailed },
+    Archive { uri: String, source: CallFailed },
 }
 
 impl Coded for ClaimError {

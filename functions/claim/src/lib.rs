@@ -48,8 +48,10 @@ impl Deps {
 
     async fn release(&self, started: &StartedBuild, build: &BuildArn) -> Result<(), ClaimError> {
         // Both are tried, also if one fails.
-        let (archive, repository) =
-            join!(self.archives.release(&started.archive, build), self.repositories.release(&started.repository, build));
+        let (archive, repository) = join!(
+            self.archives.release(&started.archive, build),
+            self.repositories.release(&started.repository, build)
+        );
         archive.and(repository)?;
         tracing::info!(%build, "released the archive and the repository of a build");
         Ok(())

@@ -11,8 +11,7 @@ use testing::aws::{ByService, ReplayEvent, StaticReplayClient, answer, calls, re
 const BUILD: &str = "arn:aws:codebuild:us-east-1:123456789012:build/mm-build:0aa1b2c3";
 const NEXT: &str = "arn:aws:codebuild:us-east-1:123456789012:build/mm-build:4dd5e6f7";
 const REPOSITORY: &str = "arn:aws:ecr:us-east-1:123456789012:repository/d01c";
-const TAGGING: &str =
-    "https://staging.s3.us-east-1.amazonaws.com/submissions/d01c/submission.zip?tagging&versionId=v1";
+const TAGGING: &str = "https://staging.s3.us-east-1.amazonaws.com/submissions/d01c/submission.zip?tagging&versionId=v1";
 
 /// What the function does with an event, and the calls that this takes: those of S3 as method, address and body.
 struct World {
@@ -36,8 +35,11 @@ impl World {
 
     async fn handle(&self, event: Value) -> Result<Done, ClaimError> {
         let settings = Settings::read(&[("BUILD_PROJECT", "mm-build")].into_iter().collect()).unwrap();
-        let services =
-            ByService(vec![("codebuild.", self.codebuild.clone()), ("s3.", self.s3.clone()), ("ecr.", self.ecr.clone())]);
+        let services = ByService(vec![
+            ("codebuild.", self.codebuild.clone()),
+            ("s3.", self.s3.clone()),
+            ("ecr.", self.ecr.clone()),
+        ]);
         let request: Request = serde_json::from_value(event).unwrap();
         handle(request, &Deps::new(settings, &services.config())).await
     }
@@ -77,9 +79,13 @@ fn ok(body: &Value) -> ReplayEvent {
     answer(200, &[], body.to_string())
 }
 
+fn elements(tags: &[(&str, &str)]) -> String {
+    let element = |(key, value): &(&str, &str)| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>");
+    tags.iter().map(element).collect::<Vec<_>>().concat()
+}
+
 fn tags(tags: &[(&str, &str)]) -> ReplayEvent {
-    let tags: String =
-        tags.iter().map(|(key, value)| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>")).collect();
+    let tags = elements(tags);
     answer(200, &[], format!("<Tagging><TagSet>{tags}</TagSet></Tagging>"))
 }
 
@@ -100,8 +106,7 @@ fn put(body: &str) -> (String, String, String) {
 }
 
 fn tag_set(tags: &[(&str, &str)]) -> String {
-    let tags: String =
-        tags.iter().map(|(key, value)| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>")).collect();
+    let tags = elements(tags);
     format!("<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet>{tags}</TagSet></Tagging>")
 }
 
@@ -123,7 +128,9 @@ async fn an_ended_build_loses_what_it_has() {
     for status in ["SUCCEEDED", "FAILED", "STOPPED", "FAULT", "TIMED_OUT"] {
         let s3 = [tags(&[("marathon-match:build", BUILD)]), answer(204, &[], "")];
         let ecr = [
-            ok(&json!({"tags": [{"Key": "marathon-match:stack", "Value": "mm"}, {"Key": "marathon-match:build", "Value": BUILD}]})),
+            ok(
+                &json!({"tags": [{"Key": "marathon-match:stack", "Value": "mm"}, {"Key": "marathon-match:build", "Value": BUILD}]}),
+            ),
             empty(),
         ];
         let world = World::new([build(status)], s3, ecr);

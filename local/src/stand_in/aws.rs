@@ -36,10 +36,6 @@ impl Aws {
 
     /// The variables that `FUNCTION` reads.
     pub(crate) fn environment(&self) -> [(&'static str, &Path); 3] {
-        [
-            ("AWS_CLI_PYTHON", &self.python),
-            ("AWS_CLI_SCRIPT", &self.script),
-            ("AWS_CLI_SOCKET", &self.socket),
-        ]
+        [("AWS_CLI_PYTHON", &self.python), ("AWS_CLI_SCRIPT", &self.script), ("AWS_CLI_SOCKET", &self.socket)]
     }
 }

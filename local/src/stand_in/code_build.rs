@@ -272,8 +272,8 @@ const UNPACK_ENCLOSED: &str = r#"unzip() {
         exit $status' <"$2"
 }"#;
 
-/// Tells the function `claim` that a build has ended, when this is dropped. EventBridge does so by a rule; the emulator lets
-/// nobody send events of AWS.
+/// Tells the function `claim` that a build has ended, when this is dropped. EventBridge does so by a rule. The emulator takes
+/// events of AWS from no one else.
 struct Announcement {
     lambda: aws_sdk_lambda::Client,
     function: String,
