@@ -7,10 +7,10 @@ TOOLS := PATH="$(CURDIR)/.local/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 export CARGO_BUILD_TARGET := $(shell rustc --print host-tuple 2>/dev/null)
 MARATHON := target/$(CARGO_BUILD_TARGET)/debug/marathon
 
-.PHONY: help setup build-local demo run zip-exists up test simulate faults attack fuzz bench lint build deploy replay clean
+.PHONY: help setup build-local demo run zip-exists up test simulate faults attack escaped-build fuzz bench lint build deploy replay clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: ## Install what the local stack needs
 	@scripts/setup.sh
@@ -45,6 +45,10 @@ faults: build-local ## Run the whole fault matrix (about 15 minutes)
 
 attack: build-local ## Attack the system with every hostile submission, request and answer (about 10 minutes)
 	@cargo test --workspace --features product-tests/stack --quiet --test attack -- --include-ignored
+
+escaped-build: build-local ## Write what an escaped build can do into THREATS.md
+	@scripts/setup.sh test
+	@cargo test --workspace --features product-tests/stack --quiet --test permissions -- --ignored
 
 fuzz: ## Fuzz everything that reads hostile input: make fuzz [SECONDS=60] [PLANTED=1]
 	@scripts/setup.sh fuzz

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures how large the functions' release builds are, zipped as SAM packages them.
 
-    python3 bench/sizes.py target/lambda intake fetch diagnose report
+    python3 bench/sizes.py target/lambda intake fetch claim diagnose report
 """
 
 import argparse

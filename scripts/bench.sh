@@ -25,7 +25,7 @@ say "$method"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-functions=(intake fetch diagnose report score submit)
+functions=(intake fetch claim diagnose report score submit)
 # Settings of local builds, which are not those of a deployment.
 unset CARGO_BUILD_TARGET "${!CARGO_PROFILE_RELEASE_@}"
 for function in "${functions[@]}"; do

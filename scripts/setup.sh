@@ -72,6 +72,8 @@ if [ "${1-}" = fuzz ]; then
   exit
 fi
 command -v setpriv >/dev/null || install util-linux
+# Archives are unpacked with it, as on CodeBuild.
+command -v unzip >/dev/null || install unzip
 # Optional: without a network, the samples' base image is built from busybox, and a test uses kcat. Without permission to
 # install packages, everything else still works on an existing container engine.
 if [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; then

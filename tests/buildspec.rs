@@ -33,6 +33,8 @@ fn buildspec() -> Buildspec {
     serde_saphyr::from_str(include_str!("../buildspec.yml")).unwrap()
 }
 
+const ARN: &str = "arn:aws:codebuild:eu-west-1:1:build/mm-build:0aa1b2c3";
+
 /// A machine on which commands of the buildspec run.
 struct Machine {
     folder: TempDir,
@@ -59,6 +61,10 @@ impl Machine {
             .with("IMAGE_REPOSITORY_URI", "1.dkr.ecr.eu-west-1.amazonaws.com/d01c")
             .with("IMAGE_TAG", "build-0-1")
             .with("MAX_IMAGE_BYTES", "1000")
+            .with("CLAIM_FUNCTION", "mm-claim")
+            .with("ARCHIVE_BUCKET", "staging")
+            .with("ARCHIVE_KEY", "submissions/d01c/submission.zip")
+            .with("ARCHIVE_VERSION", "v1")
     }
 
     fn with(mut self, name: &str, value: &str) -> Self {
@@ -80,6 +86,7 @@ impl Machine {
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap()))
             .env("CODEBUILD_SRC_DIR", self.folder.path())
+            .env("CODEBUILD_BUILD_ARN", ARN)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .output()
             .unwrap();
@@ -112,6 +119,10 @@ fn pulls() -> Vec<String> {
     assert_eq!(commands.len(), 1);
     commands.extend(pre_build.commands);
     commands
+}
+
+fn claim() -> String {
+    buildspec().phases.install.commands.into_iter().find(|command| command.contains("aws lambda invoke")).unwrap()
 }
 
 fn fence() -> String {
@@ -241,6 +252,81 @@ fn the_digests_of_the_pulled_images_are_handed_out() {
     assert_eq!(ran.calls.matches("docker pull").count(), 1);
 }
 
+/// `aws` as a build has it: the answer to `lambda invoke`, and the status of `s3api get-object`. The request is shown.
+fn aws(invoked: &str, downloaded: &str) -> String {
+    format!(
+        "case \"$1 $2\" in
+        'lambda invoke') for word; do [[ \"$word\" != fileb://* ]] || cat \"${{word#fileb://}}\"; done >>requests
+            echo '{{\"errorMessage\": \"The build has ended\"}}' >\"${{@: -1}}\"; {invoked} ;;
+        's3api get-object') {downloaded} ;;
+        esac"
+    )
+}
+
+#[test]
+fn a_build_claims_its_archive_before_it_downloads_that_version_and_fences_itself() {
+    let works = aws("echo None", "echo zip >\"${@: -1}\"");
+    let Phases { install, .. } = buildspec().phases;
+    let place = |text: &str| install.commands.iter().position(|command| command.contains(text)).unwrap();
+    assert!(place("aws lambda invoke") < place("iptables") && place("iptables") < place("unzip"));
+    assert!(place("unzip") < place("sed -i") && place("unzip") < place("MISSING_IMAGE"));
+    let others = install.commands.iter().enumerate().filter(|(at, _)| *at != place("aws lambda invoke"));
+    for (_, command) in others {
+        let calls = |line: &str| line.trim().starts_with("aws ") || line.contains("$(aws ");
+        assert!(!command.lines().any(calls), "it needs credentials, which the fence takes away: {command}");
+    }
+    let machine = Machine::new(&[("aws", &works)]);
+    let ran = machine.run(&[&claim()]);
+    assert!(ran.succeeded(), "{:?}", ran.output);
+    assert_eq!(fs::read_to_string(machine.path("requests")).unwrap(), format!("{{\"build\": \"{ARN}\"}}"));
+    let claimed = ran.calls.find("aws lambda invoke --function-name mm-claim --payload fileb://").unwrap();
+    let version = "--bucket staging --key submissions/d01c/submission.zip --version-id v1 ";
+    assert!(claimed < ran.calls.find(&format!("aws s3api get-object {version}")).unwrap(), "{}", ran.calls);
+}
+
+#[test]
+fn a_new_tag_is_waited_for_and_a_failed_claim_fails_the_phase() {
+    let once = |action: &str| format!("if [ -e tried ]; then {action}; else touch tried; exit 1; fi");
+    for works in [
+        aws("echo None", &once("true")),
+        aws(&once("echo None"), "true"),
+        aws(&once("echo None").replace("exit 1", "echo Unhandled"), "true"),
+    ] {
+        let ran = Machine::new(&[("aws", &works)]).run(&[&claim()]);
+        assert!(ran.succeeded() && ran.calls.contains("sleep 2\n"), "{}", ran.calls);
+    }
+    for (fails, calls, says) in [
+        (aws("echo Unhandled", "true"), [5, 0], "The build has ended"),
+        (aws("exit 254", "true"), [5, 0], "could not claim"),
+        (aws("echo None", "exit 254"), [1, 5], "could not download"),
+    ] {
+        let ran = Machine::new(&[("aws", &fails)]).run(&[&claim()]);
+        assert!(!ran.succeeded());
+        let made = ["aws lambda invoke", "aws s3api get-object"].map(|call| ran.calls.matches(call).count());
+        assert_eq!(made, calls, "{}", ran.calls);
+        assert!(String::from_utf8_lossy(&ran.output.stdout).contains(says), "{:?}", ran.output);
+    }
+}
+
+#[test]
+fn the_archive_is_unpacked_with_its_modes_and_a_warning_is_no_failure() {
+    let unpack = buildspec().phases.install.commands.into_iter().find(|command| command.contains("unzip")).unwrap();
+    let machine = Machine::new(&[]);
+    let archive = machine.path("submission.zip");
+    let mut zip = zip::ZipWriter::new(fs::File::create(&archive).unwrap());
+    let executable = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
+    zip.start_file("code/train", executable).unwrap();
+    zip.finish().unwrap();
+    let machine = machine.with("ARCHIVE", &archive.display().to_string());
+    assert!(machine.run(&[&unpack]).succeeded());
+    let mode = fs::metadata(machine.path("code/train")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+    for (status, succeeds) in [(0, true), (1, true), (2, false), (9, false), (50, false)] {
+        let ran = Machine::new(&[("unzip", &format!("exit {status}"))]).with("ARCHIVE", "a.zip").run(&[&unpack]);
+        assert_eq!(ran.succeeded(), succeeds, "unzip ended with {status}");
+    }
+}
+
 #[test]
 fn the_directive_for_a_frontend_is_taken_out_and_nothing_else_changes() {
     let command = buildspec().phases.install.commands.into_iter().find(|command| command.contains("sed -i")).unwrap();
@@ -309,7 +395,13 @@ fn the_pushed_digest_is_handed_out_and_a_push_without_one_fails() {
     let places: Vec<_> = order.iter().map(|call| pushed.calls.find(call).unwrap_or_else(|| panic!("{call}"))).collect();
     assert!(places.is_sorted(), "{}", pushed.calls);
     assert!(!push("build-0-1: digest: sha256:short size: 528", 0).succeeded());
-    assert!(!push(&format!("build-0-1: digest: {digest} size: 528"), 1).succeeded());
+    let refused = push(&format!("build-0-1: digest: {digest} size: 528"), 1);
+    assert!(!refused.succeeded() && refused.calls.matches("docker push").count() == 5, "{}", refused.calls);
+    let once = format!(
+        "[ \"$1\" != push ] || {{ [ -e tried ] || {{ touch tried; exit 1; }}; echo 'build-0-1: digest: {digest} size: 528'; }}"
+    );
+    let machine = Machine::new(&[("docker", &once)]).with("CODEBUILD_BUILD_SUCCEEDING", "1");
+    assert_eq!(machine.run(&commands).value("DIGEST"), digest, "a new tag of the repository is not waited for");
     let failed = Machine::new(&[]).with("CODEBUILD_BUILD_SUCCEEDING", "0").run(&commands);
     assert!(!failed.succeeded() && !failed.calls.contains("docker push"), "a failed build is not pushed");
 }

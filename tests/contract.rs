@@ -288,7 +288,7 @@ fn the_dashboard_shows_every_function_and_every_state_machine() {
         before[..before.len() - 1].iter().map(|text| text.rsplit("\n  ").next().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let (functions, machines) = (resources("Function"), resources("StateMachine"));
-    assert_eq!((functions.len(), machines.len()), (6, 2), "{functions:?} {machines:?}");
+    assert_eq!((functions.len(), machines.len()), (7, 2), "{functions:?} {machines:?}");
     for title in ["Function errors", "Function duration (p90)"] {
         let widget = dashboard.split("\"title\": \"").find(|widget| widget.starts_with(title)).unwrap();
         for function in &functions {
@@ -329,6 +329,7 @@ fn the_template_sets_exactly_the_variables_that_a_function_reads() {
             "FetchFunction:",
             vec!["functions/fetch/src/settings.rs", "libraries/submission-api/src/settings.rs"],
         ),
+        ("claim", "ClaimFunction:", vec!["functions/claim/src/settings.rs"]),
         ("score", "ScoreFunction:", vec!["functions/score/src/settings.rs"]),
         ("submit", "SubmitFunction:", vec!["functions/submit/src/settings.rs"]),
         ("diagnose", "DiagnoseFunction:", vec!["functions/diagnose/src/settings.rs"]),
@@ -340,6 +341,37 @@ fn the_template_sets_exactly_the_variables_that_a_function_reads() {
     ] {
         let block = &template[template.find(&format!("\n  {resource}")).unwrap()..];
         assert_eq!(variables_read(&sources), names_below(block, "Variables:"), "{function}");
+    }
+}
+
+/// What a build needs so that `claim` believes it, and what ends it, are spelled in four languages.
+#[test]
+fn a_build_is_started_with_what_claim_and_the_buildspec_read() {
+    let definition: Value = serde_json::from_str(&read("statemachine/processing.asl.json")).unwrap();
+    let variables = &definition["States"]["BuildImage"]["Arguments"]["EnvironmentVariablesOverride"];
+    let set: BTreeSet<&str> =
+        variables.as_array().unwrap().iter().map(|variable| variable["Name"].as_str().unwrap()).collect();
+    let (claim, buildspec) = (read("functions/claim/src/builds.rs"), read("buildspec.yml"));
+    let claimed: BTreeSet<&str> =
+        claim.split("value(\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
+    assert_eq!(claimed, BTreeSet::from(["ARCHIVE_BUCKET", "ARCHIVE_KEY", "ARCHIVE_VERSION", "IMAGE_REPOSITORY_URI"]));
+    for name in claimed.iter().chain(&["CLAIM_FUNCTION"]) {
+        assert!(set.contains(name) && buildspec.contains(&format!("${name}")), "{name}");
+    }
+}
+
+/// See <https://docs.aws.amazon.com/codebuild/latest/APIReference/API_Build.html> for the statuses.
+#[test]
+fn every_end_of_a_build_is_an_event_for_claim() {
+    let template = read("template.yaml");
+    let rule = &template[template.find("\n  BuildEndedRule:").unwrap()..];
+    let pattern = &rule[rule.find("EventPattern:").unwrap()..rule.find("Targets:").unwrap()];
+    let event: Value = serde_json::from_str(&read("functions/claim/tests/fixtures/build-ended.json")).unwrap();
+    assert!(pattern.contains(&format!("source: [{}]", event["source"].as_str().unwrap())), "{pattern}");
+    assert!(pattern.contains(&format!("detail-type: [{}]", event["detail-type"].as_str().unwrap())), "{pattern}");
+    assert!(pattern.contains("build-status: [SUCCEEDED, FAILED, STOPPED, FAULT, TIMED_OUT]"), "{pattern}");
+    for line in names_below(rule, "detail:") {
+        assert!(event["detail"][&line].is_string(), "the event has no {line}");
     }
 }
 

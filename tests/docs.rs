@@ -134,7 +134,7 @@ fn every_alarm_is_documented() {
 /// The names of metrics in a function's sources: the first argument of `.value(…)` and the counts of `intake`.
 fn metrics() -> Vec<String> {
     let mut names = Vec::new();
-    for function in ["intake", "fetch", "diagnose", "report", "score", "submit"] {
+    for function in ["intake", "fetch", "claim", "diagnose", "report", "score", "submit"] {
         for file in std::fs::read_dir(root().join("functions").join(function).join("src")).unwrap() {
             let path = file.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "rs") {

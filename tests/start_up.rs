@@ -22,6 +22,7 @@ fn settings(function: &str) -> Vec<(&'static str, &'static str)> {
             ("AUTH0_AUDIENCE", "audience"),
             ("AUTH0_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:auth0"),
         ],
+        "ClaimFunction" => vec![("BUILD_PROJECT", "mm-build")],
         "DiagnoseFunction" => vec![("STACK_NAME", "mm"), ("BUILD_PROJECT", "mm-build")],
         "ReportFunction" => vec![
             ("INTAKE_FUNCTION", "mm-intake"),
@@ -61,9 +62,15 @@ fn failure_of(function: &str, settings: &[(&str, &str)]) -> String {
 
 #[test]
 fn each_function_names_the_setting_that_is_missing() {
-    for function in
-        ["IntakeFunction", "FetchFunction", "DiagnoseFunction", "ReportFunction", "ScoreFunction", "SubmitFunction"]
-    {
+    for function in [
+        "IntakeFunction",
+        "FetchFunction",
+        "ClaimFunction",
+        "DiagnoseFunction",
+        "ReportFunction",
+        "ScoreFunction",
+        "SubmitFunction",
+    ] {
         let settings = settings(function);
         for (name, _) in &settings {
             let others: Vec<_> = settings.iter().copied().filter(|(other, _)| other != name).collect();

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use aws_sdk_cloudwatchlogs::operation::describe_log_streams::DescribeLogStreamsError;
 use domain::SubmissionId;
 use domain::outcome::Outcome;
+use tokio::process::Child;
 use tokio::task::JoinSet;
 
 use crate::broker::{Broker, TOPIC};
@@ -17,6 +18,7 @@ use crate::emulator::Emulator;
 use crate::engine::{Engine, Limits, Trust};
 use crate::process::is_running;
 use crate::stand_in::activity::{self, Worker};
+use crate::stand_in::aws::Aws;
 use crate::stand_in::code_build::CodeBuild;
 use crate::stand_in::jobs::JobApi;
 use crate::stand_in::sage_maker::SageMaker;
@@ -81,6 +83,8 @@ pub struct Stack {
     /// The arguments of every training job so far, by name.
     pub trained: Tasks,
     emulator: Emulator,
+    /// The AWS command line of builds. It ends when it is dropped.
+    _command_line: Child,
     tasks: JoinSet<()>,
 }
 
@@ -102,6 +106,7 @@ impl Stack {
         engine.prepare_base_image(&work).await?;
 
         progress("starting the AWS emulator");
+        let command_line = Aws::new(&options.root, &tools, &work).start()?;
         let job_api = JobApi::start().await?;
         let services = ["AWS_ENDPOINT_URL_CODEBUILD", "AWS_ENDPOINT_URL_SAGEMAKER"];
         let mut environment = services.map(|service| (service, job_api.url.clone())).to_vec();
@@ -135,6 +140,7 @@ impl Stack {
             built: Arc::default(),
             trained: Arc::default(),
             emulator,
+            _command_line: command_line,
             tasks: JoinSet::new(),
         })
     }
@@ -146,6 +152,7 @@ impl Stack {
             clients: self.clients.clone(),
             engine: self.engine.clone(),
             tools: options.root.join(".local"),
+            aws: Aws::new(&options.root, &options.root.join(".local"), &self.work),
             work: self.work.clone(),
             limits: options.limits.clone(),
             built: Arc::clone(&self.built),

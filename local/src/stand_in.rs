@@ -1,6 +1,7 @@
 //! Stand-ins for what the emulator lacks. Each takes the same requests and gives the same answers, failures included.
 
 pub mod activity;
+pub mod aws;
 mod buildspec;
 pub mod code_build;
 mod job_log;

@@ -49,7 +49,7 @@ const ASKED: [(&str, &str); 10] = [
     ("KEY", ""),
 ];
 /// Commands that do not run here, by how they begin, and why.
-const ELSEWHERE: [(&str, &str); 27] = [
+const ELSEWHERE: [(&str, &str); 28] = [
     ("marathon verify --stack", "needs submissions that have not run: this test runs it with its own"),
     ("make setup", "installs packages"),
     ("make build-local", "builds what this test runs"),
@@ -60,6 +60,7 @@ const ELSEWHERE: [(&str, &str); 27] = [
     ("make test", "runs this test"),
     ("make faults", "takes 15 minutes"),
     ("make attack", "takes ten minutes; tests/attack/ runs a part of it with every test"),
+    ("make escaped-build", "writes THREATS.md; tests/permissions/ compares its list with every test"),
     ("make fuzz", "compiles everything for coverage and takes minutes"),
     ("make simulate", "takes minutes; tests/simulation/ runs small evenings"),
     ("make lint", "takes minutes and runs before the tests"),

@@ -15,6 +15,9 @@ pub(crate) enum Call {
     CreateRepository,
     StartExecution,
     Quarantine,
+    TagRepository,
+    ReadArchiveTags,
+    TagArchive,
     StartBuild,
     CreateTrainingJob,
     FindLog,
@@ -38,7 +41,7 @@ pub(crate) enum Protocol {
 
 impl Call {
     /// Every call over HTTP.
-    pub(crate) const OVER_HTTP: [Self; 18] = [
+    pub(crate) const OVER_HTTP: [Self; 21] = [
         Self::Secret,
         Self::Token,
         Self::Submission,
@@ -48,6 +51,9 @@ impl Call {
         Self::CreateRepository,
         Self::StartExecution,
         Self::Quarantine,
+        Self::TagRepository,
+        Self::ReadArchiveTags,
+        Self::TagArchive,
         Self::FindLog,
         Self::ReadLog,
         Self::ListReviews,
@@ -63,10 +69,12 @@ impl Call {
     pub(crate) fn of(request: &Parts) -> Option<Self> {
         let target = request.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
         let (path, method) = (request.uri.path(), &request.method);
+        let is_tagging = request.uri.query().is_some_and(|query| query.split('&').any(|part| part == "tagging"));
         Some(match target.rsplit('.').next().unwrap_or_default() {
             "GetSecretValue" => Self::Secret,
             "CreateRepository" => Self::CreateRepository,
             "StartExecution" => Self::StartExecution,
+            "TagResource" => Self::TagRepository,
             "DescribeLogStreams" => Self::FindLog,
             "GetLogEvents" => Self::ReadLog,
             "" => match *method {
@@ -81,8 +89,10 @@ impl Call {
                 Method::PUT if path.contains("/quarantine/") => Self::Quarantine,
                 Method::PUT if path.ends_with("/outcome.json") => Self::StoreOutcome,
                 Method::GET if path.ends_with("/outcome.json") => Self::ReadOutcome,
+                Method::GET if path.ends_with("/submission.zip") && is_tagging => Self::ReadArchiveTags,
+                Method::PUT if path.ends_with("/submission.zip") && is_tagging => Self::TagArchive,
                 Method::PUT if path.ends_with("/submission.zip") => Self::StageArchive,
-                Method::PUT if path.ends_with("/buildspec.yml") => Self::StageBuildspec,
+                Method::PUT if path.contains("/buildspecs/") => Self::StageBuildspec,
                 _ => return None,
             },
             _ => return None,
@@ -91,17 +101,24 @@ impl Call {
 
     /// Whether the request does not name a submission, so that a fault affects all of them.
     pub(crate) fn affects_every_submission(self) -> bool {
-        matches!(self, Self::Secret | Self::Token)
+        matches!(self, Self::Secret | Self::Token | Self::StageBuildspec)
     }
 
     pub(crate) fn protocol(self) -> Protocol {
         match self {
-            Self::Secret | Self::CreateRepository | Self::StartExecution | Self::FindLog | Self::ReadLog => {
-                Protocol::AwsJson
-            }
-            Self::StageArchive | Self::StageBuildspec | Self::Quarantine | Self::StoreOutcome | Self::ReadOutcome => {
-                Protocol::S3
-            }
+            Self::Secret
+            | Self::CreateRepository
+            | Self::StartExecution
+            | Self::TagRepository
+            | Self::FindLog
+            | Self::ReadLog => Protocol::AwsJson,
+            Self::StageArchive
+            | Self::StageBuildspec
+            | Self::Quarantine
+            | Self::ReadArchiveTags
+            | Self::TagArchive
+            | Self::StoreOutcome
+            | Self::ReadOutcome => Protocol::S3,
             _ => Protocol::SubmissionApi,
         }
     }

@@ -141,6 +141,9 @@ fn end_of(call: Call, kind: Kind, times: Times) -> End {
         // The archive is pinned by the version id in the answer. The buildspec is not pinned.
         Call::StageBuildspec if kind == Kind::Malformed => End::Completed,
         Call::StageArchive | Call::StageBuildspec | Call::CreateRepository => End::Failed(Internal),
+        // The build claims its archive and repository, without which it cannot go on. What was tagged stays tagged.
+        Call::TagRepository | Call::TagArchive if kind == Kind::Malformed => End::Completed,
+        Call::TagRepository | Call::ReadArchiveTags | Call::TagArchive => End::Failed(BuildServiceFault),
         // Kafka keeps the record until the fault is lifted.
         Call::StartExecution => End::Completed,
         Call::Quarantine => End::Quarantined,
@@ -165,6 +168,8 @@ fn is_representative(call: Call, kind: Kind, times: Times) -> bool {
             | (Call::Download, Kind::Reset, Times::Once)
             | (Call::StageArchive, Kind::ServerError, Times::Once)
             | (Call::CreateRepository, Kind::Throttled, Times::Once)
+            | (Call::TagRepository, Kind::Throttled, Times::Once)
+            | (Call::TagArchive, Kind::ServerError, Times::ForEver)
             | (Call::StartExecution, Kind::AnswerLost, Times::ForEver)
             | (Call::Quarantine, Kind::Reset, Times::ForEver)
             | (Call::StartBuild, Kind::ServerError, Times::Once)

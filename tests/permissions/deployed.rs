@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::record::decoded;
 
 /// A deployed stack.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Deployed {
     /// The name of its parameter set.
     pub(crate) set: String,

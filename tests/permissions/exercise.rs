@@ -254,7 +254,10 @@ async fn tags_of_repositories(fixture: &Fixture) -> Result<BTreeMap<String, Fiel
 fn with_tags(fixture: &Fixture, repositories: &BTreeMap<String, Fields>) -> Vec<Call> {
     let mut calls = fixture.recorder.calls();
     for call in &mut calls {
-        if let Some(name) = call.fields.get("repositoryName").or_else(|| call.fields.get("repositoryNames")).cloned() {
+        let of_arn =
+            call.fields.get("resourceArn").and_then(|arn| arn.split_once(":repository/")).map(|(_, name)| name);
+        let named = ["repositoryName", "repositoryNames"].iter().find_map(|field| call.fields.get(*field));
+        if let Some(name) = named.cloned().or(of_arn.map(str::to_owned)) {
             call.fields.extend(repositories.get(&name).cloned().unwrap_or_default());
             call.fields.insert("repositoryName".to_owned(), name);
         }

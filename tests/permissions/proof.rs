@@ -1,17 +1,16 @@
 //! The proof: what calls need, against what the roles may do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Stdio;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use domain::tags;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tokio::io::AsyncWriteExt;
 
 use crate::deployed::Deployed;
+use crate::escaped;
 use crate::record::{Call, Fields, fields_of};
+use crate::simulator::{Answer, Grant, simulate};
 use crate::table::{self, Service, Table, filled};
 
 /// The key of secrets that are not the stack's: a customer's, which asks for most.
@@ -32,29 +31,6 @@ struct Request {
     /// The line of `services.json`. None for a call that is recorded, or derived from a definition or the buildspec.
     #[serde(skip)]
     service: Option<usize>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Answer {
-    verdicts: Vec<Verdict>,
-    grants: Vec<Grant>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Verdict {
-    allowed: bool,
-    reason: String,
-    /// The grants that allow it alone.
-    grants: BTreeSet<usize>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Grant {
-    stack: String,
-    role: String,
-    policy: String,
-    action: String,
-    resource: String,
 }
 
 /// What is wrong: each problem once, with an example and the parameter sets that have it.
@@ -262,20 +238,29 @@ fn of_definitions(stack: &Deployed) -> Result<Vec<Call>> {
     Ok(calls)
 }
 
-/// What a build does: it reads the staged archive and buildspec, and runs the commands of the buildspec.
+/// What a build does: CodeBuild reads the staged buildspec and runs its commands.
 fn of_build(stack: &Deployed) -> Result<Vec<Call>> {
     let bucket = stack.ids.get("StagingBucket").context("there is no staging bucket")?;
+    let build = escaped::build_of(stack, "0aa1b2c3");
     let call = |operation: &str, fields: &[(&str, &str)]| Call {
         caller: "BuildRole".to_owned(),
         operation: operation.to_owned(),
-        fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        fields: fields
+            .iter()
+            .chain(&[("build", build.as_str())])
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
     };
-    let mut calls = vec![
-        call("build:source", &[("bucket", bucket), ("key", "submissions/sample/submission.zip")]),
-        call("build:buildspec", &[("bucket", bucket), ("key", "submissions/sample/buildspec.yml")]),
+    let mut calls = vec![call("build:buildspec", &[("bucket", bucket), ("key", "buildspecs/sample.yml")])];
+    let (tag, function) = (format!("resourceTag:{}", tags::STACK), format!("{}-claim", stack.stack));
+    // What the commands name by the variables of the build.
+    let named = [
+        ("bucket", bucket.as_str()),
+        ("key", "submissions/sample/submission.zip"),
+        ("function", function.as_str()),
+        ("repositoryName", "sample"),
+        (tag.as_str(), stack.stack.as_str()),
     ];
-    let tag = format!("resourceTag:{}", tags::STACK);
-    let repository = [("repositoryName", "sample"), (tag.as_str(), stack.stack.as_str())];
     let buildspec = include_str!("../../buildspec.yml");
     let commands =
         buildspec.lines().map(|line| line.trim().trim_start_matches("- ")).filter(|line| !line.starts_with('#'));
@@ -283,10 +268,10 @@ fn of_build(stack: &Deployed) -> Result<Vec<Call>> {
         let words: Vec<&str> = command.split_whitespace().collect();
         match words.as_slice() {
             ["aws", service, operation, ..] => {
-                calls.push(call(&format!("build:aws {service} {operation}"), &repository));
+                calls.push(call(&format!("build:aws {service} {operation}"), &named));
             }
             ["docker", operation @ ("push" | "pull"), ..] => {
-                calls.push(call(&format!("build:docker {operation}"), &repository));
+                calls.push(call(&format!("build:docker {operation}"), &named));
             }
             _ => {}
         }
@@ -328,33 +313,4 @@ fn evaluated(value: &Value) -> Value {
         }
         other => other.clone(),
     }
-}
-
-/// Runs the simulator, which `scripts/setup.sh test` installs.
-async fn simulate(requests: &[Request], stacks: &[Deployed]) -> Result<Answer> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = root.join("../.local/iam-simulate");
-    ensure!(folder.join("node_modules").is_dir(), "the simulator is not installed; run scripts/setup.sh test");
-    // Node.js looks for modules beside the script.
-    std::fs::copy(root.join("permissions/simulate.mjs"), folder.join("simulate.mjs"))?;
-    let described: Map<String, Value> = stacks
-        .iter()
-        .map(|stack| (stack.set.clone(), json!({"roles": stack.policies, "buckets": stack.bucket_policies})))
-        .collect();
-    let mut node = tokio::process::Command::new("node")
-        .arg(folder.join("simulate.mjs"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .context("starting node; run scripts/setup.sh test")?;
-    let mut input = node.stdin.take().context("node has no input")?;
-    input.write_all(json!({"stacks": described, "requests": requests}).to_string().as_bytes()).await?;
-    drop(input);
-    let output = node.wait_with_output().await?;
-    if !output.status.success() {
-        bail!("the simulator failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(serde_json::from_slice(&output.stdout)?)
 }

@@ -112,6 +112,7 @@ pub(crate) fn fields_of(request: &Value) -> Fields {
                 && name == "tags"
             {
                 fields.insert(format!("tag:{key}"), value.to_owned());
+                fields.insert("tagKeys".to_owned(), key.to_owned());
             }
         }
     }
@@ -138,6 +139,9 @@ fn of_s3(request: &Parts) -> (String, Fields) {
     let (bucket, key) = path.split_once('/').unwrap_or((&path, ""));
     let operation = match (&request.method, key.is_empty()) {
         (&Method::GET, true) if query.contains_key("list-type") => "ListObjectsV2",
+        (&Method::GET, false) if query.contains_key("tagging") => "GetObjectTagging",
+        (&Method::PUT, false) if query.contains_key("tagging") => "PutObjectTagging",
+        (&Method::DELETE, false) if query.contains_key("tagging") => "DeleteObjectTagging",
         (&Method::GET, false) => "GetObject",
         (&Method::HEAD, false) => "HeadObject",
         (&Method::PUT, false) if query.contains_key("partNumber") => "UploadPart",

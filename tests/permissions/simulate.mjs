@@ -8,8 +8,13 @@ import { runSimulation } from '@cloud-copilot/iam-simulate'
 
 const ACCOUNT = '000000000000'
 const list = (value) => (Array.isArray(value) ? value : [value])
-// The simulator drops condition keys with a name after a second colon, but knows tags: an encryption context stands for one.
-const { stacks, requests } = JSON.parse(readFileSync(0, 'utf8').replaceAll('kms:EncryptionContext:', 'aws:PrincipalTag/'))
+// The simulator drops condition keys with a name after a second colon, and those of CodeBuild, but knows tags: an encryption
+// context and the ARN of a build stand for some.
+const { stacks, requests } = JSON.parse(
+  readFileSync(0, 'utf8')
+    .replaceAll('kms:EncryptionContext:', 'aws:PrincipalTag/')
+    .replaceAll('codebuild:buildArn', 'aws:PrincipalTag/codebuild-buildArn')
+)
 
 const grants = []
 for (const [stack, { roles }] of Object.entries(stacks)) {

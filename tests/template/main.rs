@@ -33,6 +33,7 @@ fn everything_is_created_after_all_rights_of_its_role() {
         ("IntakeFromMsk", "IntakeRole"),
         ("IntakeFromKafka", "IntakeRole"),
         ("DiagnoseFunction", "DiagnoseRole"),
+        ("ClaimFunction", "ClaimRole"),
         ("ReportFunction", "ReportRole"),
         ("BuildProject", "BuildRole"),
     ] {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::verify::checklist::Verdict;
 
 /// The parts of a stack that are functions.
-pub(crate) const FUNCTIONS: [&str; 6] = ["intake", "fetch", "diagnose", "report", "score", "submit"];
+pub(crate) const FUNCTIONS: [&str; 7] = ["intake", "fetch", "claim", "diagnose", "report", "score", "submit"];
 
 /// Lambda's limit below which a deadline evening is slow. New accounts can have 10.
 const FEW_CONCURRENT: i32 = 100;

@@ -110,16 +110,15 @@ async fn fetch(id: &SubmissionId, deps: &Deps) -> Result<Fetched, FetchError> {
         "verified the archive"
     );
 
-    let safe_id = id.aws_safe();
     let staged = async {
         let archive = deps.staging.archive(id, file.path(), &download).await?;
-        Ok::<_, FetchError>((archive, deps.staging.buildspec(&safe_id).await?))
+        Ok::<_, FetchError>((archive, deps.staging.buildspec().await?))
     };
     let repository = async { Ok(deps.repositories.ensure(id).await?) };
     let ((archive, buildspec), repository) = tokio::try_join!(staged, repository)?;
     tracing::info!(bytes = archive.bytes, sha256 = archive.sha256, "staged the archive");
     Ok(Fetched {
-        safe_id,
+        safe_id: id.aws_safe(),
         submission_id: id.clone(),
         challenge_id: submission.challenge_id,
         member_id: submission.member_id,

@@ -7,11 +7,12 @@ use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use domain::SubmissionId;
 use domain::outcome::Archive;
-use domain::{AwsSafeId, SubmissionId};
 use runtime::CallFailed;
 use runtime::settings::BucketName;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use submission_api::Download;
 
 /// The build specification. It is compiled in: one from a submission could do anything with the build's role.
@@ -21,7 +22,7 @@ const READ_AHEAD: usize = 128 << 10;
 /// The version id in a bucket whose versioning is suspended.
 const NO_VERSION: &str = "null";
 
-/// The bucket of build inputs, under `submissions/{safe id}/`.
+/// The bucket of build inputs: archives under `submissions/{safe id}/`, buildspecs under `buildspecs/`.
 #[derive(Debug)]
 pub struct Staging {
     s3: aws_sdk_s3::Client,
@@ -81,8 +82,9 @@ impl Staging {
         }
     }
 
-    pub async fn buildspec(&self, id: &AwsSafeId) -> Result<Object, Error> {
-        let key = format!("submissions/{id}/buildspec.yml");
+    /// Stages the buildspec under the digest of its content: builds of every release find theirs, and share it.
+    pub async fn buildspec(&self) -> Result<Object, Error> {
+        let key = format!("buildspecs/{}.yml", hex::encode(Sha256::digest(BUILDSPEC)));
         let request = self.s3.put_object().bucket(&self.bucket).key(&key).content_type("application/yaml");
         let written = request.body(ByteStream::from_static(BUILDSPEC.as_bytes())).send().await;
         written.map_err(|error| self.not_written(&key, &error))?;

@@ -112,6 +112,11 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
+/// Of its content: what another release staged stays as it is.
+fn buildspec_key() -> String {
+    format!("buildspecs/{}.yml", hex::encode(sha256(include_bytes!("../../../buildspec.yml"))))
+}
+
 fn without_length(body: &[u8]) -> Reply {
     Reply::Raw([&b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"[..], body].concat())
 }
@@ -127,7 +132,7 @@ async fn a_submission_is_verified_staged_and_given_a_repository() {
             "submissionId": ID, "safeId": SAFE_ID, "challengeId": "30049360", "memberId": "8547899", "created": "2026-01-01T00:00:00Z",
             "archive": {"bucket": "staging", "key": format!("submissions/{SAFE_ID}/submission.zip"), "versionId": "v1",
                 "sha256": hex::encode(digest), "bytes": archive().len()},
-            "buildspec": {"bucket": "staging", "key": format!("submissions/{SAFE_ID}/buildspec.yml")},
+            "buildspec": {"bucket": "staging", "key": buildspec_key()},
             "buildContext": ".", "baseImages": [], "repository": {"name": SAFE_ID, "uri": URI},
         })
     );
@@ -146,7 +151,8 @@ async fn a_submission_is_verified_staged_and_given_a_repository() {
     ] {
         assert_eq!(zip.headers().get(header), Some(value), "{header}");
     }
-    assert_eq!((buildspec.method(), buildspec.uri()), ("PUT", format!("{url}/buildspec.yml?x-id=PutObject").as_str()));
+    let url = format!("https://staging.s3.us-east-1.amazonaws.com/{}?x-id=PutObject", buildspec_key());
+    assert_eq!((buildspec.method(), buildspec.uri()), ("PUT", url.as_str()));
     assert_eq!(buildspec.headers().get("content-type"), Some("application/yaml"));
 
     let policy = json!({"rules": [
@@ -247,7 +253,7 @@ async fn a_failed_aws_call_is_internal_and_names_the_resource() {
         (vec![error("AccessDeniedException")], vec![], vec![], ARN),
         (vec![found(&json!({"SecretString": "hunter2"}))], vec![], vec![], "AUTH0_CLIENT_SECRET"),
         (vec![secret()], vec![denied()], vec![created(), policy()], "submission.zip"),
-        (vec![secret()], vec![written("v1"), denied()], vec![created(), policy()], "buildspec.yml"),
+        (vec![secret()], vec![written("v1"), denied()], vec![created(), policy()], "s3://staging/buildspecs/"),
         (vec![secret()], vec![written("v1"), written("v2")], vec![error("LimitExceededException")], SAFE_ID),
         (vec![secret()], vec![written("v1"), written("v2")], vec![created(), error("AccessDeniedException")], SAFE_ID),
     ] {

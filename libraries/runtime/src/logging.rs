@@ -12,7 +12,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
 /// Crates that may log in more detail than INFO. Others would log requests with their secrets.
-const DETAILED: [&str; 8] = ["intake", "fetch", "diagnose", "report", "score", "submit", "runtime", "submission_api"];
+const DETAILED: [&str; 9] =
+    ["intake", "fetch", "claim", "diagnose", "report", "score", "submit", "runtime", "submission_api"];
 
 /// Starts the log, with the level and the format that Lambda sets in `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT`.
 pub(crate) fn start() {

@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn reads_this_repositorys_buildspec() {
         let buildspec = Buildspec::parse(include_str!("../../../buildspec.yml")).unwrap();
-        assert_eq!(buildspec.commands(Phase::Install)[0], "export DOCKER_CONFIG=\"$(mktemp -d)\"");
+        assert!(buildspec.commands(Phase::Install)[0].contains("aws lambda invoke"));
         assert!(buildspec.commands(Phase::Build)[1].starts_with("docker build "));
         assert_eq!(buildspec.exported_variables(), ["IMAGE_DIGEST", "BASE_DIGESTS"]);
         assert!(buildspec.commands(Phase::PostBuild)[0].contains("CODEBUILD_BUILD_SUCCEEDING"));

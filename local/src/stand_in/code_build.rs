@@ -1,24 +1,26 @@
-//! Stands in for `codebuild:startBuild.sync`: runs the staged buildspec on the staged archive, on this machine.
+//! Stands in for `codebuild:startBuild.sync`: runs the staged buildspec on this machine, and sends the event that a build ended.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::process::Command;
+use tokio::runtime::Handle;
 use tokio::time::timeout_at;
 
 use crate::clients::{Clients, Tasks, repository_of};
-use crate::emulator::REGION;
 use crate::engine::{Engine, Job, Limits, Purpose};
 use crate::process::{KillOnDrop, bound_to_this};
 use crate::stand_in::activity::{TaskFailure, Worker};
+use crate::stand_in::aws::{self, Aws};
 use crate::stand_in::buildspec::{Buildspec, Phase};
 use crate::stand_in::job_log::JobLog;
-use crate::stand_in::jobs::Jobs;
+use crate::stand_in::jobs::{Jobs, build_arn};
 
 /// The arguments of StartBuild that matter here:
 /// <https://docs.aws.amazon.com/codebuild/latest/APIReference/API_StartBuild.html>.
@@ -26,8 +28,6 @@ use crate::stand_in::jobs::Jobs;
 #[serde(rename_all = "PascalCase")]
 struct StartBuild {
     project_name: String,
-    source_location_override: String,
-    source_version: String,
     buildspec_override: String,
     timeout_in_minutes_override: u64,
     environment_variables_override: Vec<Variable>,
@@ -54,6 +54,7 @@ pub struct CodeBuild {
     pub engine: Engine,
     /// The folder of the Python tools.
     pub tools: PathBuf,
+    pub aws: Aws,
     /// The folder for builds' own folders.
     pub work: PathBuf,
     pub limits: Limits,
@@ -91,6 +92,8 @@ impl Worker for CodeBuild {
     /// Builds what the arguments of StartBuild ask for, and answers like the synchronous integration.
     async fn work(&self, arguments: Value) -> Result<Value, TaskFailure> {
         let uuid = uuid::Uuid::new_v4().to_string();
+        // It is dropped after the running build, however this ends.
+        let _announcement = Announcement::of(&self.clients.lambda, &uuid, &arguments);
         let token = self.name(&arguments).to_owned();
         self.built.lock().insert(token, arguments.clone());
         let id = format!("{}:{uuid}", arguments["ProjectName"].as_str().unwrap_or_default());
@@ -138,8 +141,6 @@ impl CodeBuild {
         let image = arguments.variable("IMAGE_REPOSITORY_URI").context("the build has no repository")?;
         let purpose = Purpose::Build { repository: repository_of(image)? };
         let job = self.engine.job(&self.work, &self.clients.access, &self.limits, &purpose).await?;
-        self.download_source(&arguments, &folder.path().join("source.zip"), job.files()).await?;
-        job.give().await?;
         let buildspec = self.buildspec(&arguments.buildspec_override).await?;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60 * arguments.timeout_in_minutes_override);
         let build = Build { arguments: &arguments, uuid, job: &job, folder: folder.path(), log: &log, deadline };
@@ -147,7 +148,7 @@ impl CodeBuild {
         let exported = exported(folder.path(), buildspec.exported_variables()).await?;
         let build = json!({
             "Id": format!("{}:{uuid}", arguments.project_name),
-            "Arn": format!("arn:aws:codebuild:{REGION}:000000000000:build/{}:{uuid}", arguments.project_name),
+            "Arn": build_arn(&format!("{}:{uuid}", arguments.project_name)),
             "ProjectName": arguments.project_name,
             "BuildStatus": status,
             "BuildComplete": true,
@@ -156,24 +157,6 @@ impl CodeBuild {
             "Logs": {"GroupName": log.group, "StreamName": log.stream},
         });
         Ok((status, build))
-    }
-
-    async fn download_source(&self, arguments: &StartBuild, archive: &Path, source: &Path) -> Result<()> {
-        let (bucket, key) =
-            arguments.source_location_override.split_once('/').context("the source is not BUCKET/KEY")?;
-        let object = self
-            .clients
-            .s3
-            .get_object()
-            .bucket(bucket)
-            .key(key)
-            .version_id(&arguments.source_version)
-            .send()
-            .await
-            .context("downloading the source")?;
-        tokio::io::copy(&mut object.body.into_async_read(), &mut tokio::fs::File::create(archive).await?).await?;
-        let (archive, source) = (archive.to_owned(), source.to_owned());
-        tokio::task::spawn_blocking(move || -> Result<()> { unpack(std::fs::File::open(archive)?, &source) }).await?
     }
 
     async fn buildspec(&self, arn: &str) -> Result<Buildspec> {
@@ -216,7 +199,9 @@ impl CodeBuild {
     ) -> Result<Option<PhaseFailure>> {
         for command in commands {
             let mut shell = self.shell(build, command)?;
-            shell.env("CODEBUILD_BUILD_ID", build.uuid).env("CODEBUILD_SRC_DIR", build.job.files());
+            let id = format!("{}:{}", build.arguments.project_name, build.uuid);
+            shell.env("CODEBUILD_BUILD_ARN", build_arn(&id)).env("CODEBUILD_BUILD_ID", id);
+            shell.env("CODEBUILD_SRC_DIR", build.job.files());
             shell.env("CODEBUILD_BUILD_SUCCEEDING", if succeeding { "1" } else { "0" });
             for variable in &build.arguments.environment_variables_override {
                 let value = self.clients.with_local_registry(&variable.value);
@@ -245,12 +230,18 @@ impl CodeBuild {
     fn shell(&self, build: &Build<'_>, command: &str) -> Result<Command> {
         let [script, environment] = ["command.sh", "environment"].map(|name| build.folder.join(name));
         std::fs::write(&script, command)?;
+        let unpack = match build.job {
+            Job::Enclosed(_) => UNPACK_ENCLOSED,
+            Job::Trusted(_) => "",
+        };
+        let functions = format!("{}\n{unpack}", aws::FUNCTION);
         let driver = "exec 2>&1
+            eval \"$3\"
             if [ -f \"$1\" ]; then . \"$1\"; fi
             trap 'status=$?; export -p | grep -v \" CODEBUILD_BUILD_SUCCEEDING=\" >\"$1\"; exit $status' EXIT
             . \"$2\"";
         let mut shell = bound_to_this("bash");
-        shell.args(["-c", driver, "bash"]).arg(environment).arg(script);
+        shell.args(["-c", driver, "bash"]).arg(environment).arg(script).arg(functions);
         shell
             .process_group(0)
             .current_dir(build.job.start_folder())
@@ -259,9 +250,55 @@ impl CodeBuild {
             .env("LANG", "C.UTF-8")
             .envs(self.clients.access.environment())
             .envs(build.job.environment(&self.tools))
+            .envs(self.aws.environment())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         Ok(shell)
+    }
+}
+
+/// A stranger's archive is unpacked in the enclosure of its build, whose docker is the first on the path.
+const UNPACK_ENCLOSED: &str = r#"unzip() {
+    local docker
+    docker=$(command -v docker)
+    "${docker%/*}/../enclosure" enter "$ENCLOSURE_FOLDER" sh -c '
+        cat >/disk/tmp/archive && unzip -q /disk/tmp/archive -d /disk/job
+        status=$?
+        rm -f /disk/tmp/archive
+        exit $status' <"$2"
+}"#;
+
+/// Tells the function `claim` that a build has ended, when this is dropped. EventBridge does so by a rule. The emulator takes
+/// events of AWS from no one else.
+struct Announcement {
+    lambda: aws_sdk_lambda::Client,
+    function: String,
+    event: Value,
+}
+
+impl Announcement {
+    fn of(lambda: &aws_sdk_lambda::Client, uuid: &str, arguments: &Value) -> Self {
+        let project = arguments["ProjectName"].as_str().unwrap_or_default();
+        let variables = arguments["EnvironmentVariablesOverride"].as_array();
+        let function = variables.into_iter().flatten().find(|variable| variable["Name"] == "CLAIM_FUNCTION");
+        Self {
+            lambda: lambda.clone(),
+            function: function.and_then(|variable| variable["Value"].as_str()).unwrap_or_default().to_owned(),
+            event: json!({
+                "source": "aws.codebuild", "detail-type": "CodeBuild Build State Change",
+                "detail": {"project-name": project, "build-id": build_arn(&format!("{project}:{uuid}"))},
+            }),
+        }
+    }
+}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let invoked = self.lambda.invoke().function_name(&self.function).invocation_type(InvocationType::Event);
+        let invoked = invoked.payload(Blob::new(self.event.to_string()));
+        // The whole system may be stopping. On AWS, these events are a best effort as well.
+        runtime.spawn(async move { drop(invoked.send().await) });
     }
 }
 
@@ -276,24 +313,4 @@ async fn exported(folder: &Path, names: &[String]) -> Result<Vec<Value>> {
         exported.push(json!({"Name": name, "Value": value}));
     }
     Ok(exported)
-}
-
-/// Unpacks an archive that `fetch` has verified. `ZipArchive::extract` needs a folder with a canonical path, which the folder of
-/// an enclosure does not have.
-fn unpack(archive: std::fs::File, target: &Path) -> Result<()> {
-    let mut archive = zip::ZipArchive::new(archive)?;
-    for at in 0..archive.len() {
-        let mut entry = archive.by_index(at)?;
-        let path = target.join(entry.enclosed_name().context("an entry has an unsafe name")?);
-        if entry.is_dir() {
-            std::fs::create_dir_all(&path)?;
-            continue;
-        }
-        std::fs::create_dir_all(path.parent().unwrap_or(target))?;
-        std::io::copy(&mut entry, &mut std::fs::File::create_new(&path)?)?;
-        if let Some(mode) = entry.unix_mode() {
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode & 0o777))?;
-        }
-    }
-    Ok(())
 }

@@ -62,7 +62,7 @@ impl Jobs {
         let project = arguments["ProjectName"].as_str().unwrap_or_default();
         let name = format!("{project}:{uuid}");
         let description = json!({
-            "Id": name, "Arn": format!("arn:aws:codebuild:{REGION}:000000000000:build/{name}"), "ProjectName": project,
+            "Id": name, "Arn": build_arn(&name), "ProjectName": project,
             "BuildStatus": "IN_PROGRESS", "BuildComplete": false, "StartTime": now(),
             "Environment": {
                 "Type": "LINUX_CONTAINER", "Image": "local", "ComputeType": "BUILD_GENERAL1_SMALL",
@@ -216,6 +216,11 @@ async fn call(State(jobs): State<Jobs>, headers: HeaderMap, body: String) -> Res
             (StatusCode::BAD_REQUEST, Json(json!({"__type": error, "message": message}))).into_response()
         }
     }
+}
+
+/// The ARN of the build with this id.
+pub(crate) fn build_arn(id: &str) -> String {
+    format!("arn:aws:codebuild:{REGION}:000000000000:build/{id}")
 }
 
 /// The ARN of a training job.

@@ -147,10 +147,7 @@ impl Functions {
                 sha256: "0".repeat(64),
                 bytes: 4096,
             },
-            buildspec: fetch::staging::Object {
-                bucket: "staging".to_owned(),
-                key: format!("submissions/{safe_id}/buildspec.yml"),
-            },
+            buildspec: fetch::staging::Object { bucket: "staging".to_owned(), key: "buildspecs/0.yml".to_owned() },
             build_context: contents.context,
             base_images,
             repository: fetch::repository::Repository {
