@@ -15,9 +15,9 @@ mkdir -p "$results"
 echo "building the targets"
 build() {
   cd tests/fuzz
-  export PATH="$PWD/../../.local/cargo/bin:$PATH" CARGO_INCREMENTAL=0
+  export PATH="$PWD/../../.local/cargo/bin:$PATH" CARGO_INCREMENTAL=0 RUSTC_WRAPPER=$PWD/rustc.sh
   # The real code runs: dependencies must not leave out checksums because they are fuzzed.
-  cargo fuzz build --sanitizer none --no-cfg-fuzzing --debug-assertions --codegen-units 16 --fuzz-dir . \
+  cargo fuzz build --sanitizer none --no-cfg-fuzzing --debug-assertions --fuzz-dir . \
     --target-dir ../../target/fuzz --features "fuzzer${planted:+,planted}"
 }
 (build) 2>"$results/build.log" || { cat "$results/build.log" >&2; exit 1; }

@@ -95,11 +95,11 @@ fn replacement(found: &Captures<'_>, text: &str) -> (String, usize) {
         // Python's b'…', redacted before.
         let is_redacted = ["'[redacted", "\"[redacted"].iter().any(|marker| text[whole..].starts_with(marker));
         if is_sentence || is_count || is_redacted {
-            return (found[0].to_owned(), whole);
+            return (format!("{}{}", redact_name(name), &found[0][name.len()..]), whole);
         }
         let quote = if group("quote").is_some() { Some('"') } else { group("apostrophe").map(|_| '\'') };
         let end = quote.map_or(whole, |quote| text[whole..].find(quote).map_or(text.len(), |at| whole + at));
-        return (format!("{name}[redacted]"), end);
+        return (format!("{}[redacted]", redact_name(name)), end);
     }
     for prefix in ["webhook", "sas", "flag"] {
         if let Some(prefix) = group(prefix) {
@@ -122,6 +122,13 @@ fn replacement(found: &Captures<'_>, text: &str) -> (String, usize) {
     let marker = markers.into_iter().find(|(name, _)| group(name).is_some());
     // A UUID and a number with a point stay; they are matched so that their digits are not taken for an account id.
     (marker.map_or(&found[0], |(_, marker)| marker).to_owned(), whole)
+}
+
+/// Redacts the name of a value. One that starts with `secret` can go on with a token.
+fn redact_name(name: &str) -> String {
+    // Without the sign after it, the name is not matched as one again.
+    let (word, sign) = name.split_at(name.find(['=', ':']).unwrap_or(name.len()));
+    format!("{}{sign}", redact(word))
 }
 
 /// Whether 12 digits are year, month, day, hour and minute.
@@ -168,6 +175,8 @@ mod tests {
             ("-----BEGIN PRIVATE KEY----- MIIEcut", "[redacted private key]"),
             ("got wJalrXUtnFEMI/K7MDENG/bPxRfiCY1EXAMPLEK1 here", "got [redacted secret key] here"),
             (r#"{\"SecretAccessKey\":\"wJalrXUtnFEMI\"}"#, r#"{\"SecretAccessKey\":\"[redacted]"}"#),
+            ("secret-glpat-a1B2c3D4e5F6g7H8: hunter2", "[redacted token]: [redacted]"),
+            ("secretAKIAIOSFODNN7EXAMPLE: x", "[redacted access key]: x"),
             ("token=b'abcdef012345' x", "token=b'[redacted]' x"),
             ("mysql --password hunter2 db", "mysql --password [redacted] db"),
             (r#"password: "correct horse battery" next"#, r#"password: "[redacted]" next"#),

@@ -65,7 +65,7 @@ impl<'a> Table<'a> {
     pub(crate) fn open(reader: impl std::io::Read + 'a, limits: &Limits) -> Result<Self, InvalidFile> {
         let mut table = Self {
             source: source::open(reader)?,
-            parser: Reader::new(),
+            parser: parser(),
             limits: limits.clone(),
             columns: Vec::new(),
             bytes: 0,
@@ -199,6 +199,15 @@ pub(crate) fn field(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// A parser that drops no byte order mark, which the source does. It would drop a second one, if it got it in one piece.
+fn parser() -> Reader {
+    let mut parser = Reader::new();
+    // It looks for a mark in its first input only. Blank lines are ignored.
+    parser.read_record(b"\n", &mut [0], &mut [0]);
+    parser.set_line(1);
+    parser
 }
 
 fn range(ends: &[usize], field: usize) -> Range<usize> {

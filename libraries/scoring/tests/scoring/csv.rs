@@ -224,4 +224,12 @@ fn a_file_may_arrive_in_pieces_of_any_size() {
         let predictions = Predictions::read(Trickle(&bytes), &roster(), &Limits::predictions()).unwrap();
         assert_eq!(predictions.values(), [0.125, 0.25, 1.0]);
     }
+    // Only the first byte order mark is one.
+    let twice = format!("\u{feff}{text}");
+    for problem in [
+        Predictions::read(twice.as_bytes(), &roster(), &Limits::predictions()).unwrap_err(),
+        Predictions::read(Trickle(twice.as_bytes()), &roster(), &Limits::predictions()).unwrap_err(),
+    ] {
+        assert!(matches!(problem, InvalidFile::MissingColumn { .. }), "{problem}");
+    }
 }
