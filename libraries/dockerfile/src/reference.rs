@@ -25,7 +25,7 @@ impl ImageReference {
             None => (text, None),
         };
         if digest.is_some_and(|digest| !is_digest(digest)) {
-            return Err("has a digest that is not sha256 or sha512 with lower-case hexadecimal digits");
+            return Err("has a digest that is not sha256, sha384 or sha512 with lower-case hexadecimal digits");
         }
         let (host, rest) = match name.split_once('/') {
             Some((first, rest)) if is_host(first) => (first, rest),
@@ -52,7 +52,7 @@ impl ImageReference {
             return Err("names a registry that is not a host name");
         }
         let is_id = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_id(name) {
+        if is_id(text) {
             return Err("is the id of an image, which no registry knows");
         }
         let in_library = host == DEFAULT_HOST && !path.contains('/');
@@ -142,6 +142,7 @@ fn is_tag(text: &str) -> bool {
 fn is_digest(text: &str) -> bool {
     let digits = match text.split_once(':') {
         Some(("sha256", digits)) if digits.len() == 64 => digits,
+        Some(("sha384", digits)) if digits.len() == 96 => digits,
         Some(("sha512", digits)) if digits.len() == 128 => digits,
         _ => return false,
     };
@@ -169,6 +170,9 @@ mod tests {
             ("a__b/c---d/e.f_g:_A", "docker.io/a__b/c---d/e.f_g"),
             (&format!("x:1@{digest}"), "docker.io/library/x"),
             (&format!("x@{digest}"), "docker.io/library/x"),
+            (&format!("{}@{digest}", "a".repeat(64)), &format!("docker.io/library/{}", "a".repeat(64))),
+            (&format!("x@sha384:{}", "a".repeat(96)), "docker.io/library/x"),
+            (&format!("x@sha512:{}", "a".repeat(128)), "docker.io/library/x"),
         ] {
             let reference = ImageReference::parse(text).unwrap_or_else(|problem| panic!("{text} {problem}"));
             assert_eq!((reference.as_str(), reference.repository()), (text, repository));
@@ -189,6 +193,7 @@ mod tests {
             ":1",
             "x@",
             "x@sha256:aa",
+            "x@sha384:aa",
             "x@md5:aa",
             "Python",
             "x/Y",

@@ -99,15 +99,16 @@ fn replacement(found: &Captures<'_>, text: &str, accounts: Accounts) -> (String,
         // A limit or a count, such as max_token=512.
         let is_count =
             name.to_ascii_lowercase().starts_with("token") && value.bytes().all(|byte| byte.is_ascii_digit());
-        // Python's b'…', redacted before.
+        // Python's b'…' and an escaped quote, redacted before.
+        let is_opening = value.strip_prefix('b').unwrap_or(value).bytes().all(|byte| byte == b'\\');
         let is_redacted =
-            value == "b" && ["'[redacted", "\"[redacted"].iter().any(|marker| text[whole..].starts_with(marker));
+            is_opening && ["'[redacted", "\"[redacted"].iter().any(|marker| text[whole..].starts_with(marker));
         if is_sentence || is_count || is_redacted {
-            return (found[0].to_owned(), whole);
+            return (format!("{}{}", redact_name(name, accounts), &found[0][name.len()..]), whole);
         }
         let quote = if group("quote").is_some() { Some('"') } else { group("apostrophe").map(|_| '\'') };
         let end = quote.map_or(whole, |quote| text[whole..].find(quote).map_or(text.len(), |at| whole + at));
-        return (format!("{name}[redacted]"), end);
+        return (format!("{}[redacted]", redact_name(name, accounts)), end);
     }
     for prefix in ["webhook", "sas", "flag"] {
         if let Some(prefix) = group(prefix) {
@@ -130,6 +131,13 @@ fn replacement(found: &Captures<'_>, text: &str, accounts: Accounts) -> (String,
     let marker = markers.into_iter().find(|(name, _)| group(name).is_some());
     // A UUID and a number with a point stay; they are matched so that their digits are not taken for an account id.
     (marker.map_or(&found[0], |(_, marker)| marker).to_owned(), whole)
+}
+
+/// Redacts the name of a value. One that starts with `secret` can go on with a token.
+fn redact_name(name: &str, accounts: Accounts) -> String {
+    // Without the sign after it, the name is not matched as one again.
+    let (word, sign) = name.split_at(name.find(['=', ':']).unwrap_or(name.len()));
+    format!("{}{sign}", redact(word, accounts))
 }
 
 /// Whether 12 digits are year, month, day, hour and minute.
@@ -176,6 +184,9 @@ mod tests {
             ("-----BEGIN PRIVATE KEY----- MIIEcut", "[redacted private key]"),
             ("got wJalrXUtnFEMI/K7MDENG/bPxRfiCY1EXAMPLEK1 here", "got [redacted secret key] here"),
             (r#"{\"SecretAccessKey\":\"wJalrXUtnFEMI\"}"#, r#"{\"SecretAccessKey\":\"[redacted]"}"#),
+            ("secret-glpat-a1B2c3D4e5F6g7H8: hunter2", "secret-[redacted token]: [redacted]"),
+            ("secretAKIAIOSFODNN7EXAMPLE: x", "[redacted access key]: x"),
+            (r#"secret: hunter2"[redacted]"#, r#"secret: [redacted]"[redacted]"#),
             ("token=b'abcdef012345' x", "token=b'[redacted]' x"),
             ("token=hunter2'[redacted]' x", "token=[redacted]'[redacted]' x"),
             ("mysql --password hunter2 db", "mysql --password [redacted] db"),

@@ -65,7 +65,7 @@ impl<'a> Table<'a> {
     pub(crate) fn open(reader: impl std::io::Read + 'a, limits: &Limits) -> Result<Self, InvalidFile> {
         let mut table = Self {
             source: source::open(reader)?,
-            parser: Reader::new(),
+            parser: parser(),
             limits: limits.clone(),
             columns: Vec::new(),
             bytes: 0,
@@ -130,7 +130,8 @@ impl<'a> Table<'a> {
             let input = self.source.fill_buf().map_err(source::cause)?;
             let (result, read, wrote, ended) =
                 self.parser.read_record(input, &mut self.record[length..], &mut self.ends[fields..]);
-            let ended_by_newline = read.checked_sub(1).is_some_and(|last| input[last] == b'\n');
+            let ended_by_newline = matches!(result, ReadRecordResult::Record)
+                && read.checked_sub(1).is_some_and(|last| input[last] == b'\n');
             self.source.consume(read);
             self.bytes += read as u64;
             if self.bytes > self.limits.max_bytes {
@@ -199,6 +200,15 @@ pub(crate) fn field(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// A parser that drops no byte order mark, which the source does. It would drop a second one, if it got it in one piece.
+fn parser() -> Reader {
+    let mut parser = Reader::new();
+    // It looks for a mark in its first input only. Blank lines are ignored.
+    parser.read_record(b"\n", &mut [0], &mut [0]);
+    parser.set_line(1);
+    parser
 }
 
 fn range(ends: &[usize], field: usize) -> Range<usize> {

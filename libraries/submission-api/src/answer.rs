@@ -7,13 +7,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::Id;
-use crate::error::Error;
+use crate::error::{Error, shown};
 use domain::SubmissionId;
 
 /// Limit for reading the body of an error answer.
 const MAX_ERROR_BYTES: usize = 16 << 10;
-/// Length limit, in characters, of an API message that errors quote.
-const MAX_MESSAGE_CHARS: usize = 200;
 
 /// The fields of a submission that the processor needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,8 +153,7 @@ impl HttpError {
 fn message_of(body: &[u8]) -> String {
     let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) else { return String::new() };
     let message = body.get("message").or_else(|| body.pointer("/result/content/message"));
-    let message = message.and_then(serde_json::Value::as_str).unwrap_or_default();
-    message.chars().take(MAX_MESSAGE_CHARS).map(|char| if char.is_control() { ' ' } else { char }).collect()
+    shown(message.and_then(serde_json::Value::as_str).unwrap_or_default())
 }
 
 /// Reads up to `limit` bytes of a body and ignores the rest.
@@ -176,6 +173,7 @@ pub(crate) async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::MAX_SHOWN_CHARACTERS;
 
     fn parse(body: &str) -> Result<Submission, InvalidRecord> {
         Submission::parse(body.as_bytes(), &"-kJ-nOos4KQaL3".parse().unwrap())
@@ -250,6 +248,9 @@ mod tests {
             "no token"
         );
         assert_eq!(message_of(b"<html>"), "");
-        assert_eq!(message_of(format!(r#"{{"message":"{}"}}"#, "x".repeat(5000)).as_bytes()).len(), MAX_MESSAGE_CHARS);
+        assert_eq!(
+            message_of(format!(r#"{{"message":"{}"}}"#, "x".repeat(5000)).as_bytes()).len(),
+            MAX_SHOWN_CHARACTERS
+        );
     }
 }

@@ -10,6 +10,9 @@ use runtime::settings::SecretArn;
 
 use crate::InvalidCredentials;
 
+/// Length limit, in characters, of what errors quote of an answer.
+pub(crate) const MAX_SHOWN_CHARACTERS: usize = 200;
+
 /// Why the Submission API could not be used. Texts name the call, never a token, a secret or a signed URL.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -75,6 +78,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// The reason can quote the answer.
+    pub(crate) fn malformed(call: impl Into<String>, reason: &impl std::fmt::Display) -> Self {
+        Self::Malformed { call: call.into(), reason: shown(&reason.to_string()) }
+    }
+
     pub(crate) fn transport(call: &str, source: reqwest::Error) -> Self {
         Self::Transport { call: call.to_owned(), source: source.without_url() }
     }
@@ -130,6 +138,11 @@ impl Coded for Error {
 fn is_transient(status: StatusCode) -> bool {
     status.is_server_error()
         || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// The beginning of a text that can come from an answer, without control characters.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(MAX_SHOWN_CHARACTERS).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 fn quoted(message: &str) -> String {

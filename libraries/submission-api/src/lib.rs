@@ -87,7 +87,7 @@ impl Client {
 
     pub async fn submission(&self, id: &SubmissionId) -> Result<Submission, Error> {
         let (call, body) = self.call(Method::GET, &["submissions", id.as_str()], &[], None).await?;
-        Submission::parse(&body, id).map_err(|error| Error::Malformed { call, reason: error.to_string() })
+        Submission::parse(&body, id).map_err(|error| Error::malformed(call, &error))
     }
 
     /// The members who submitted to a challenge, as far as the first thousand submissions tell.
@@ -98,7 +98,7 @@ impl Client {
             let query = [("challengeId", challenge), ("page", page.as_str()), ("perPage", PAGE)];
             let (call, body) = self.call(Method::GET, &["submissions"], &query, None).await?;
             let found = answer::members(&body);
-            let found = found.map_err(|error| Error::Malformed { call, reason: error.to_string() })?;
+            let found = found.map_err(|error| Error::malformed(call, &error))?;
             let is_last = found.len() < PAGE_SIZE;
             members.extend(found.into_iter().flatten());
             if is_last {
@@ -147,7 +147,7 @@ impl Client {
         // A gateway's error page: submissions never have one of these types, and the participant is not at fault.
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if kind.starts_with("text/html") || kind.starts_with("application/json") {
-            return Err(Error::Malformed { call, reason: format!("{kind:.40} instead of an archive") });
+            return Err(Error::malformed(call, &format!("{kind:.40} instead of an archive")));
         }
         let announced = response.content_length();
         if announced.is_some_and(|announced| announced > limit) {
@@ -201,7 +201,7 @@ impl Client {
             let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
             let Some(target) = target.and_then(|target| response.url().join(target).ok()) else { break };
             if !is_as_secure(response.url(), &target) {
-                return Err(Error::Malformed { call: call.to_owned(), reason: "a redirect to plain HTTP".into() });
+                return Err(Error::malformed(call, &"a redirect to plain HTTP"));
             }
             response = self.http.get(target).send().await.map_err(|source| Error::transport(call, source))?;
         }

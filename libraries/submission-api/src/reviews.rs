@@ -73,5 +73,5 @@ impl Client {
 }
 
 pub(crate) fn parse<'a, T: Deserialize<'a>>(call: String, body: &'a [u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| Error::Malformed { call, reason: error.to_string() })
+    serde_json::from_slice(body).map_err(|error| Error::malformed(call, &error))
 }

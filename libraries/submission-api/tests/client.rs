@@ -328,6 +328,17 @@ async fn an_interrupted_download_is_unavailable() {
 }
 
 #[tokio::test]
+async fn what_an_error_quotes_of_an_answer_is_short_and_printable() {
+    for status in ["x\u{7f}\u{85}y".to_owned(), "x".repeat(5000)] {
+        let body = format!(r#"[{{"id":"a","status":"{status}"}}]"#);
+        let server = signed_in(move |_| Reply::status(200, &body)).await;
+        let error = client(&server, None).reviews(&id(), "type").await.unwrap_err().to_string();
+        assert!(error.contains("unknown variant `x") && error.chars().count() < 500, "{error}");
+        assert!(!error.contains(char::is_control), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_instead_of_an_archive_is_not_the_participants_fault() {
     let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 6\r\n\r\n<html>";
     let server = signed_in(|_| Reply::Raw(page.to_vec())).await;
