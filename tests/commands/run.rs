@@ -49,7 +49,7 @@ const ASKED: [(&str, &str); 10] = [
     ("KEY", ""),
 ];
 /// Commands that do not run here, by how they begin, and why.
-const ELSEWHERE: [(&str, &str); 28] = [
+const ELSEWHERE: [(&str, &str); 29] = [
     ("marathon verify --stack", "needs submissions that have not run: this test runs it with its own"),
     ("make setup", "installs packages"),
     ("make build-local", "builds what this test runs"),
@@ -77,6 +77,7 @@ const ELSEWHERE: [(&str, &str); 28] = [
     ("aws stepfunctions stop-execution", "there is nothing to stop"),
     ("aws lambda update-event-source-mapping", "the poller of the local stack needs no mapping"),
     ("aws sagemaker stop-training-job", "there is nothing to stop"),
+    ("aws codebuild", "the emulator does not build"),
     ("aws sagemaker list-training-jobs", "the emulator does not train"),
 ];
 /// Commands that run in another way here.
