@@ -79,6 +79,11 @@ pub(crate) fn build_of(stack: &Deployed, uuid: &str) -> String {
     format!("arn:aws:codebuild:us-east-1:000000000000:build/{}-build:{uuid}", stack.stack)
 }
 
+/// The session of a build, as `aws:userid` has it.
+pub(crate) fn session_of(uuid: &str) -> String {
+    format!("AROAEXAMPLEOFTHEBUILD:AWSCodeBuild-{uuid}")
+}
+
 /// One line of the list.
 struct Thing {
     what: &'static str,
@@ -96,7 +101,7 @@ struct Request {
     context: BTreeMap<String, String>,
 }
 
-/// The things of a stack. `own` is the ARN of the escaped build.
+/// The things of a stack. `own` is the UUID of the escaped build.
 #[allow(clippy::too_many_lines, reason = "it is a list, and reads best as one")]
 fn things(stack: &Deployed, own: &str) -> Result<Vec<Thing>> {
     let id = |logical: &str| stack.ids.get(logical).cloned().with_context(|| format!("there is no {logical}"));
@@ -107,19 +112,20 @@ fn things(stack: &Deployed, own: &str) -> Result<Vec<Thing>> {
     let context = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     };
-    let (object_tag, tag) =
-        (format!("s3:ExistingObjectTag/{}", tags::BUILD), format!("aws:ResourceTag/{}", tags::BUILD));
     let stack_tag = format!("aws:ResourceTag/{}", tags::STACK);
-    let (of_stack, other) = ([(stack_tag.as_str(), name.as_str())], build_of(stack, "4dd5e6f7"));
-    let repository = |build: Option<&str>| {
+    let (of_stack, other) = ([(stack_tag.as_str(), name.as_str())], "4dd5e6f7");
+    // The tags of what a build has claimed.
+    let claimed = |condition: &str, uuid: Option<&str>| {
+        let tags = |uuid| [(tags::BUILD, build_of(stack, uuid)), (tags::BUILD_SESSION, session_of(uuid))];
+        let tags = uuid.map(tags).into_iter().flatten();
+        tags.map(|(key, value)| (format!("{condition}/{key}"), value)).collect::<BTreeMap<_, _>>()
+    };
+    let repository = |uuid: Option<&str>| {
         let mut context = context(&of_stack);
-        context.extend(build.map(|build| (tag.clone(), build.to_owned())));
+        context.extend(claimed("aws:ResourceTag", uuid));
         context
     };
-    let archive = |build: Option<&str>| {
-        let build = build.map(|build| (object_tag.clone(), build.to_owned()));
-        build.into_iter().collect::<BTreeMap<_, _>>()
-    };
+    let archive = |uuid: Option<&str>| claimed("s3:ExistingObjectTag", uuid);
     let functions = ["intake", "fetch", "diagnose", "report", "score", "submit"];
     let always = |what, resources, context: BTreeMap<String, String>| Thing {
         what,
@@ -151,13 +157,13 @@ fn things(stack: &Deployed, own: &str) -> Result<Vec<Thing>> {
         always(
             "an archive that another running build has",
             vec![s3(&staging, "submissions/other/submission.zip")],
-            archive(Some(&other)),
+            archive(Some(other)),
         ),
         plain("any other archive", vec![s3(&staging, "submissions/other/submission.zip")]),
         always(
             "a repository that another running build has",
             vec![of("ecr", "repository/other")],
-            repository(Some(&other)),
+            repository(Some(other)),
         ),
         always("any other repository of the stack", vec![of("ecr", "repository/other")], repository(None)),
         plain("repositories of others", vec![of("ecr", "repository/foreign")]),
@@ -285,9 +291,9 @@ pub(crate) async fn list(stacks: &[Deployed]) -> Result<String> {
     let mut lines: Vec<(&str, [BTreeSet<String>; 2])> = Vec::new();
     let mut places = Vec::new();
     for stack in stacks {
-        let own = build_of(stack, "0aa1b2c3");
+        let own = "0aa1b2c3";
         let actions = actions(stack);
-        for thing in things(stack, &own)? {
+        for thing in things(stack, own)? {
             let line = lines.iter().position(|(what, _)| *what == thing.what).unwrap_or_else(|| {
                 lines.push((thing.what, Default::default()));
                 lines.len() - 1
@@ -295,7 +301,8 @@ pub(crate) async fn list(stacks: &[Deployed]) -> Result<String> {
             for (time, context) in thing.context.iter().enumerate() {
                 let mut context = context.clone();
                 // Of copied credentials as well.
-                context.insert("codebuild:buildArn".to_owned(), own.clone());
+                context.insert("codebuild:buildArn".to_owned(), build_of(stack, own));
+                context.insert("aws:userid".to_owned(), session_of(own));
                 for resource in &thing.resources {
                     for (action, _) in actions.iter().filter(|(action, on)| suits(action, on, resource)) {
                         for role in ["BuildRole", ANYTHING] {

@@ -241,13 +241,13 @@ fn of_definitions(stack: &Deployed) -> Result<Vec<Call>> {
 /// What a build does: CodeBuild reads the staged buildspec and runs its commands.
 fn of_build(stack: &Deployed) -> Result<Vec<Call>> {
     let bucket = stack.ids.get("StagingBucket").context("there is no staging bucket")?;
-    let build = escaped::build_of(stack, "0aa1b2c3");
+    let (build, session) = (escaped::build_of(stack, "0aa1b2c3"), escaped::session_of("0aa1b2c3"));
     let call = |operation: &str, fields: &[(&str, &str)]| Call {
         caller: "BuildRole".to_owned(),
         operation: operation.to_owned(),
         fields: fields
             .iter()
-            .chain(&[("build", build.as_str())])
+            .chain(&[("build", build.as_str()), ("session", session.as_str())])
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
     };

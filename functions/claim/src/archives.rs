@@ -1,32 +1,31 @@
-//! The tag of a staged archive that names the build which may read it. Other tags stay: S3 only replaces all of them at once.
+//! The tags of a staged archive that name the build which may read it. Other tags stay: S3 only replaces all of them at once.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{Tag, Tagging};
-use domain::tags;
 use runtime::CallFailed;
 
-use crate::build_arn::BuildArn;
 use crate::builds::ArchiveVersion;
 use crate::error::ClaimError;
+use crate::holder::Holder;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Archives(pub(crate) Client);
 
 impl Archives {
-    pub(crate) async fn claim(&self, archive: &ArchiveVersion, build: &BuildArn) -> Result<(), ClaimError> {
+    pub(crate) async fn claim(&self, archive: &ArchiveVersion, holder: &Holder) -> Result<(), ClaimError> {
         let mut tags = self.tags(archive).await?;
-        tags.retain(|tag| tag.key() != tags::BUILD);
-        let own = Tag::builder().key(tags::BUILD).value(build.as_str()).build();
-        tags.push(own.expect("invariant: key and value are set"));
+        tags.retain(|tag| !holder.has_key(tag.key()));
+        let own = holder.tags().map(|(key, value)| Tag::builder().key(key).value(value).build());
+        tags.extend(own.map(|tag| tag.expect("invariant: key and value are set")));
         self.put(archive, tags).await
     }
 
-    /// Takes the tag away if it still names this build.
-    pub(crate) async fn release(&self, archive: &ArchiveVersion, build: &BuildArn) -> Result<(), ClaimError> {
+    /// Takes the tags away that still name this build.
+    pub(crate) async fn release(&self, archive: &ArchiveVersion, holder: &Holder) -> Result<(), ClaimError> {
         let mut tags = self.tags(archive).await?;
         let before = tags.len();
-        tags.retain(|tag| tag.key() != tags::BUILD || tag.value() != build.as_str());
+        tags.retain(|tag| !holder.has(tag.key(), tag.value()));
         if tags.len() == before {
             return Ok(());
         }

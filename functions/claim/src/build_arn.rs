@@ -49,6 +49,11 @@ impl BuildArn {
         self.id().split(':').next().unwrap_or_default()
     }
 
+    #[must_use]
+    pub fn uuid(&self) -> &str {
+        self.id().split(':').next_back().unwrap_or_default()
+    }
+
     /// The ARN of a repository in the account and region of the build.
     #[must_use]
     pub fn repository(&self, name: &str) -> String {
@@ -71,7 +76,7 @@ mod tests {
     fn an_arn_names_the_build_its_project_and_repositories_beside_it() {
         let arn = BuildArn::try_from("arn:aws-cn:codebuild:cn-north-1:123456789012:build/mm-build:0aa1-b2".to_owned());
         let arn = arn.unwrap();
-        assert_eq!((arn.id(), arn.project()), ("mm-build:0aa1-b2", "mm-build"));
+        assert_eq!((arn.id(), arn.project(), arn.uuid()), ("mm-build:0aa1-b2", "mm-build", "0aa1-b2"));
         assert_eq!(arn.repository("d01c"), "arn:aws-cn:ecr:cn-north-1:123456789012:repository/d01c");
     }
 

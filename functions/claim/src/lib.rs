@@ -1,10 +1,10 @@
 //! Gives a running build the archive and the repository that it was started with, and takes them back when it has ended.
 //!
-//! The role of all builds reaches only what has the running build's own ARN as its tag. This crate promises:
-//! - an archive and a repository are tagged only with the ARN of a running build of this stack that was started with them;
+//! The role of all builds reaches only what has the running build's own ARN or session as its tag. This crate promises:
+//! - an archive and a repository are tagged only for a running build of this stack that was started with them;
 //! - a caller chooses nothing: one that names another's build gives it what it has anyway, and one that says that a running
 //!   build has ended takes nothing from it;
-//! - after a build has ended, its ARN is on neither, unless CodeBuild, ECR or S3 fail for longer than its event is retried;
+//! - after a build has ended, its tags are on neither, unless CodeBuild, ECR or S3 fail for longer than its event is retried;
 //! - other tags are kept.
 //!
 //! It may not read an archive or an image.
@@ -13,6 +13,7 @@ mod archives;
 mod build_arn;
 mod builds;
 mod error;
+mod holder;
 mod repositories;
 mod request;
 pub mod settings;
@@ -22,6 +23,7 @@ use aws_config::SdkConfig;
 pub use build_arn::{BuildArn, NotABuild};
 use builds::{Builds, StartedBuild};
 pub use error::ClaimError;
+use holder::Holder;
 use repositories::Repositories;
 pub use request::{Done, EndedBuild, Request};
 use settings::Settings;
@@ -33,6 +35,8 @@ pub struct Deps {
     builds: Builds,
     archives: Archives,
     repositories: Repositories,
+    /// The id of the role of all builds.
+    role: String,
 }
 
 impl Deps {
@@ -43,14 +47,16 @@ impl Deps {
             builds: Builds::new(aws_sdk_codebuild::Client::new(aws), settings.build_project),
             archives: Archives(aws_sdk_s3::Client::new(aws)),
             repositories: Repositories(aws_sdk_ecr::Client::new(aws)),
+            role: settings.build_role_id,
         }
     }
 
     async fn release(&self, started: &StartedBuild, build: &BuildArn) -> Result<(), ClaimError> {
+        let holder = Holder::new(build, &self.role);
         // Both are tried, also if one fails.
         let (archive, repository) = join!(
-            self.archives.release(&started.archive, build),
-            self.repositories.release(&started.repository, build)
+            self.archives.release(&started.archive, &holder),
+            self.repositories.release(&started.repository, build, &holder)
         );
         archive.and(repository)?;
         tracing::info!(%build, "released the archive and the repository of a build");
@@ -90,7 +96,11 @@ async fn claim(build: BuildArn, deps: &Deps) -> Result<(), ClaimError> {
     if !started.is_running {
         return Err(ClaimError::HasEnded { build });
     }
-    try_join!(deps.archives.claim(&started.archive, &build), deps.repositories.claim(&started.repository, &build))?;
+    let holder = Holder::new(&build, &deps.role);
+    try_join!(
+        deps.archives.claim(&started.archive, &holder),
+        deps.repositories.claim(&started.repository, &build, &holder)
+    )?;
     // If it has ended meanwhile, the event that says so may have been handled before the tags were there.
     if !deps.builds.read(&build).await?.is_running {
         deps.release(&started, &build).await?;

@@ -5,10 +5,15 @@ use runtime::settings::{SettingError, Variables};
 pub struct Settings {
     /// `BUILD_PROJECT`: the CodeBuild project whose builds may claim.
     pub build_project: String,
+    /// `BUILD_ROLE_ID`: the unique id of their role.
+    pub build_role_id: String,
 }
 
 impl Settings {
     pub fn read(variables: &Variables) -> Result<Self, SettingError> {
-        Ok(Self { build_project: variables.required("BUILD_PROJECT")? })
+        Ok(Self {
+            build_project: variables.required("BUILD_PROJECT")?,
+            build_role_id: variables.required("BUILD_ROLE_ID")?,
+        })
     }
 }

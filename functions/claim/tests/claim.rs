@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use testing::aws::{ByService, ReplayEvent, StaticReplayClient, answer, calls, refusal};
 
 const BUILD: &str = "arn:aws:codebuild:us-east-1:123456789012:build/mm-build:0aa1b2c3";
+const SESSION: &str = "AROABUILD:AWSCodeBuild-0aa1b2c3";
+/// The tags of what the build has.
+const OWN: [(&str, &str); 2] = [("marathon-match:build", BUILD), ("marathon-match:build-session", SESSION)];
 const NEXT: &str = "arn:aws:codebuild:us-east-1:123456789012:build/mm-build:4dd5e6f7";
 const REPOSITORY: &str = "arn:aws:ecr:us-east-1:123456789012:repository/d01c";
 const TAGGING: &str = "https://staging.s3.us-east-1.amazonaws.com/submissions/d01c/submission.zip?tagging&versionId=v1";
@@ -34,7 +37,9 @@ impl World {
     }
 
     async fn handle(&self, event: Value) -> Result<Done, ClaimError> {
-        let settings = Settings::read(&[("BUILD_PROJECT", "mm-build")].into_iter().collect()).unwrap();
+        let settings =
+            Settings::read(&[("BUILD_PROJECT", "mm-build"), ("BUILD_ROLE_ID", "AROABUILD")].into_iter().collect())
+                .unwrap();
         let services = ByService(vec![
             ("codebuild.", self.codebuild.clone()),
             ("s3.", self.s3.clone()),
@@ -117,19 +122,21 @@ async fn a_running_build_gets_what_it_was_started_with_and_other_tags_stay() {
     world.handle(claim()).await.unwrap();
     let read = ("BatchGetBuilds".to_owned(), json!({"ids": ["mm-build:0aa1b2c3"]}));
     assert_eq!(calls(&world.codebuild), [read.clone(), read]);
-    let own = tag_set(&[("team", "a"), ("marathon-match:build", BUILD)]);
+    let own = tag_set(&[[("team", "a")].as_slice(), &OWN].concat());
     assert_eq!(world.s3(), [("GET".to_owned(), TAGGING.to_owned(), String::new()), put(&own)]);
-    let tag = json!({"resourceArn": REPOSITORY, "tags": [{"Key": "marathon-match:build", "Value": BUILD}]});
-    assert_eq!(calls(&world.ecr), [("TagResource".to_owned(), tag)]);
+    let tags = json!({"resourceArn": REPOSITORY, "tags": [{"Key": "marathon-match:build", "Value": BUILD},
+        {"Key": "marathon-match:build-session", "Value": SESSION}]});
+    assert_eq!(calls(&world.ecr), [("TagResource".to_owned(), tags)]);
 }
 
 #[tokio::test]
 async fn an_ended_build_loses_what_it_has() {
     for status in ["SUCCEEDED", "FAILED", "STOPPED", "FAULT", "TIMED_OUT"] {
-        let s3 = [tags(&[("marathon-match:build", BUILD)]), answer(204, &[], "")];
+        let s3 = [tags(&OWN), answer(204, &[], "")];
         let ecr = [
             ok(
-                &json!({"tags": [{"Key": "marathon-match:stack", "Value": "mm"}, {"Key": "marathon-match:build", "Value": BUILD}]}),
+                &json!({"tags": [{"Key": "marathon-match:stack", "Value": "mm"}, {"Key": "marathon-match:build", "Value": BUILD},
+                {"Key": "marathon-match:build-session", "Value": SESSION}]}),
             ),
             empty(),
         ];
@@ -141,7 +148,10 @@ async fn an_ended_build_loses_what_it_has() {
             calls(&world.ecr),
             [
                 ("ListTagsForResource".to_owned(), json!({"resourceArn": REPOSITORY})),
-                ("UntagResource".to_owned(), json!({"resourceArn": REPOSITORY, "tagKeys": ["marathon-match:build"]})),
+                (
+                    "UntagResource".to_owned(),
+                    json!({"resourceArn": REPOSITORY, "tagKeys": ["marathon-match:build", "marathon-match:build-session"]})
+                ),
             ]
         );
     }

@@ -6,3 +6,5 @@ pub const STACK: &str = "marathon-match:stack";
 pub const SUBMISSION: &str = "marathon-match:submission";
 /// The ARN of the running build that may use it. Absent while none does.
 pub const BUILD: &str = "marathon-match:build";
+/// The session of that build, `ROLE_ID:SESSION_NAME`, as `aws:userid` has it. Absent while none does.
+pub const BUILD_SESSION: &str = "marathon-match:build-session";

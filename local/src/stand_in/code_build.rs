@@ -238,7 +238,7 @@ impl CodeBuild {
         let driver = "exec 2>&1
             eval \"$3\"
             if [ -f \"$1\" ]; then . \"$1\"; fi
-            trap 'status=$?; export -p | grep -v \" CODEBUILD_BUILD_SUCCEEDING=\" >\"$1\"; exit $status' EXIT
+            trap 'status=$?; (export -p; export -pf) | grep -v \" CODEBUILD_BUILD_SUCCEEDING=\" >\"$1\"; exit $status' EXIT
             . \"$2\"";
         let mut shell = bound_to_this("bash");
         shell.args(["-c", driver, "bash"]).arg(environment).arg(script).arg(functions);
