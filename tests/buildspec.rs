@@ -198,6 +198,21 @@ fn a_missing_image_is_the_participants_fault_and_a_registry_that_fails_is_not() 
 }
 
 #[test]
+fn an_image_that_does_not_fit_on_the_disk_is_the_participants_fault() {
+    // https://github.com/moby/moby/issues/32811
+    let said =
+        "failed to register layer: Error processing tar file(exit status 1): write /usr/lib/x: no space left on device";
+    let docker = format!("[ \"$1\" != image ] || exit 1\necho '{said}' >&2\nexit 1");
+    let mut commands = pulls();
+    commands.push(buildspec().phases.build.commands[0].clone());
+    let machine = Machine::new(&[("docker", &docker)]).with("BASE_IMAGES", "python:3.13");
+    let ran = machine.run(&commands.iter().map(String::as_str).collect::<Vec<_>>());
+    let output = String::from_utf8_lossy(&ran.output.stdout);
+    assert!(!ran.succeeded() && output.contains("The image python:3.13 does not fit on the disk"), "{output}");
+    assert_eq!(ran.calls.matches("docker pull").count(), 1);
+}
+
+#[test]
 fn a_registry_of_the_participants_choice_is_pulled_from_in_a_phase_of_its_own() {
     let fails = "case \"$1\" in
         pull) [[ \"$*\" != *example.com* ]] && echo \"${@: -1}\" >>pulled ;;
