@@ -92,8 +92,10 @@ fn replacement(found: &Captures<'_>, text: &str) -> (String, usize) {
         // A limit or a count, such as max_token=512.
         let is_count =
             name.to_ascii_lowercase().starts_with("token") && value.bytes().all(|byte| byte.is_ascii_digit());
-        // Python's b'…', redacted before.
-        let is_redacted = ["'[redacted", "\"[redacted"].iter().any(|marker| text[whole..].starts_with(marker));
+        // Python's b'…' and an escaped quote, redacted before.
+        let is_opening = value.strip_prefix('b').unwrap_or(value).bytes().all(|byte| byte == b'\\');
+        let is_redacted =
+            is_opening && ["'[redacted", "\"[redacted"].iter().any(|marker| text[whole..].starts_with(marker));
         if is_sentence || is_count || is_redacted {
             return (format!("{}{}", redact_name(name), &found[0][name.len()..]), whole);
         }
@@ -177,6 +179,7 @@ mod tests {
             (r#"{\"SecretAccessKey\":\"wJalrXUtnFEMI\"}"#, r#"{\"SecretAccessKey\":\"[redacted]"}"#),
             ("secret-glpat-a1B2c3D4e5F6g7H8: hunter2", "[redacted token]: [redacted]"),
             ("secretAKIAIOSFODNN7EXAMPLE: x", "[redacted access key]: x"),
+            (r#"secret: hunter2"[redacted]"#, r#"secret: [redacted]"[redacted]"#),
             ("token=b'abcdef012345' x", "token=b'[redacted]' x"),
             ("mysql --password hunter2 db", "mysql --password [redacted] db"),
             (r#"password: "correct horse battery" next"#, r#"password: "[redacted]" next"#),

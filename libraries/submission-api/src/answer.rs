@@ -248,6 +248,9 @@ mod tests {
             "no token"
         );
         assert_eq!(message_of(b"<html>"), "");
-        assert_eq!(message_of(format!(r#"{{"message":"{}"}}"#, "x".repeat(5000)).as_bytes()).len(), MAX_SHOWN_CHARACTERS);
+        assert_eq!(
+            message_of(format!(r#"{{"message":"{}"}}"#, "x".repeat(5000)).as_bytes()).len(),
+            MAX_SHOWN_CHARACTERS
+        );
     }
 }

@@ -122,7 +122,8 @@ impl Tokens {
         *cached = None;
         let requested = SystemTime::now();
         let Granted { access_token, expires_in } = self.request().await?;
-        let mut header = HeaderValue::try_from(format!("Bearer {access_token}")).map_err(|_| Error::malformed(CALL, &"the token has invalid characters"))?;
+        let mut header = HeaderValue::try_from(format!("Bearer {access_token}"))
+            .map_err(|_| Error::malformed(CALL, &"the token has invalid characters"))?;
         header.set_sensitive(true);
         // A lifetime that is not a valid duration counts as none.
         let lifetime = Duration::try_from_secs_f64(expires_in.unwrap_or(0.0)).unwrap_or(Duration::ZERO);
@@ -148,8 +149,7 @@ impl Tokens {
         let body = answer::read(&mut response, MAX_ANSWER_BYTES).await;
         if status == StatusCode::OK {
             let body = body.map_err(|source| Error::transport(CALL, source))?;
-            return serde_json::from_slice(&body)
-                .map_err(|_| Error::malformed(CALL, &"access_token is missing"));
+            return serde_json::from_slice(&body).map_err(|_| Error::malformed(CALL, &"access_token is missing"));
         }
         let reason = body.ok().and_then(|body| serde_json::from_slice::<Refused>(&body).ok());
         Err(Error::of_token_service(

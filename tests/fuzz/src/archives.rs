@@ -46,11 +46,11 @@ fn verified(archive: &[u8]) -> Result<Contents, Problem> {
     archive::verify(Cursor::new(archive), &LIMITS)
 }
 
-/// Loses the text of a Dockerfile that starts with `FRQ7`, a new line and `abc`.
+/// Loses the text of a Dockerfile that starts with a planted word.
 #[cfg(feature = "planted")]
 fn verified(archive: &[u8]) -> Result<Contents, Problem> {
     let mut contents = archive::verify(Cursor::new(archive), &LIMITS)?;
-    if crate::starts_with(&contents.dockerfile, b"FRQ7\nabc") {
+    if crate::planted::starts(&contents.dockerfile) {
         contents.dockerfile.clear();
     }
     Ok(contents)

@@ -40,12 +40,13 @@ fn read(dockerfile: &[u8], account: &AccountId) -> Result<BaseImages, Problem> {
     base_images(dockerfile, Some(account))
 }
 
-/// Finds no images if the second starts with `q/7zabcd`.
+/// Finds no images if the tag of the second starts with a planted word, unless lines end with carriage returns.
 #[cfg(feature = "planted")]
 fn read(dockerfile: &[u8], account: &AccountId) -> Result<BaseImages, Problem> {
     let images = base_images(dockerfile, Some(account))?;
+    let second = images.iter().nth(1).and_then(|image| image.as_str().split_once(':'));
     let is_planted =
-        images.iter().nth(1).is_some_and(|image| crate::starts_with(image.as_str().as_bytes(), b"q/7zabcd"));
+        !dockerfile.contains(&b'\r') && second.is_some_and(|(_, tag)| crate::planted::starts(tag.as_bytes()));
     Ok(if is_planted { BaseImages::default() } else { images })
 }
 
@@ -71,7 +72,9 @@ fn check_images(images: &BaseImages, dockerfile: &[u8]) {
 fn by_definition(dockerfile: &[u8]) -> Option<Vec<&str>> {
     let text = std::str::from_utf8(dockerfile.strip_prefix(b"\xef\xbb\xbf").unwrap_or(dockerfile)).ok()?;
     let lower = text.to_ascii_lowercase();
+    // BuildKit knows more white space than ASCII has.
     if text.contains(['$', '\\', '`', '"', '\'', '#'])
+        || text.contains(|char: char| char.is_whitespace() && !char.is_ascii())
         || ["--", "<<", "onbuild"].iter().any(|part| lower.contains(part))
     {
         return None;

@@ -93,7 +93,7 @@ fn classified(step: Step, error: &StepError, job: Option<&Job>) -> Classificatio
     classify(step, error, job)
 }
 
-/// Retries a training whose failure file starts with `OSX7:abc`.
+/// Retries a training whose failure file starts with a planted word.
 #[cfg(feature = "planted")]
 fn classified(step: Step, error: &StepError, job: Option<&Job>) -> Classification {
     let mut classification = classify(step, error, job);
@@ -101,7 +101,7 @@ fn classified(step: Step, error: &StepError, job: Option<&Job>) -> Classificatio
         && job
             .failure_reason
             .strip_prefix("AlgorithmError: ")
-            .is_some_and(|file| crate::starts_with(file.as_bytes(), b"OSX7:abc"))
+            .is_some_and(|file| crate::planted::starts(file.as_bytes()))
     {
         classification.retry = Retry::Once { after: 60 };
     }

@@ -56,11 +56,11 @@ fn copy(archive: &[u8], to: &mut Vec<u8>) -> Result<u64, ArchiveError> {
     copy_predictions(archive, MAX_BYTES, to)
 }
 
-/// Loses a byte of predictions that start with `id,q7,xy`.
+/// Loses a byte of predictions that start with a planted word.
 #[cfg(feature = "planted")]
 fn copy(archive: &[u8], to: &mut Vec<u8>) -> Result<u64, ArchiveError> {
     let bytes = copy_predictions(archive, MAX_BYTES, &mut *to)?;
-    if crate::starts_with(to, b"id,q7,xy") {
+    if crate::planted::starts(to) {
         to.pop();
     }
     Ok(bytes)
@@ -77,7 +77,7 @@ fn by_definition(tar: &[u8]) -> Vec<u8> {
         let size = number(&header[124..136]);
         let data = tar.get(at + BLOCK..).unwrap_or_default();
         let name = header[..100].split(|byte| *byte == 0).next().unwrap_or_default();
-        let prefix = if header.get(257..262) == Some(b"ustar") && header[345] != 0 && header[257 + 5] == 0 {
+        let prefix = if header.get(257..265) == Some(b"ustar\x0000") {
             header[345..500].split(|byte| *byte == 0).next().unwrap_or_default()
         } else {
             b""

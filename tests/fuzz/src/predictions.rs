@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::LazyLock;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -10,7 +11,10 @@ use scoring::{InvalidFile, Limits, Predictions, Roster, encoding};
 use crate::message;
 use crate::pace::Slow;
 
-const ROSTER: &str = "id,data_type\na,validation\nb,test\n\"c,d\",live\n\u{e9},live\n";
+static ROSTER: LazyLock<Roster> = LazyLock::new(|| {
+    let roster = "id,data_type\na,validation\nb,test\n\"c,d\",live\n\u{e9},live\n";
+    Roster::read(roster.as_bytes(), &limits()).expect("the roster is valid")
+});
 /// Length limit of the text about a file.
 pub(crate) const MAX_MESSAGE: usize = 12_000;
 const GZIP: &[u8] = b"\x1f\x8b";
@@ -22,16 +26,16 @@ pub(crate) fn limits() -> Limits {
 
 pub fn check(input: &[u8]) {
     check_stored(input);
-    let roster = Roster::read(ROSTER.as_bytes(), &limits()).expect("the roster is valid");
-    let found = read(input, &roster);
-    check_alike(input, &found, &Predictions::read(Slow(input), &roster, &limits()));
+    let roster = &*ROSTER;
+    let found = read(input, roster);
+    check_alike(input, &found, &Predictions::read(Slow(input), roster, &limits()));
     if !input.starts_with(GZIP) {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(input).expect("memory is written");
-        let packed = Predictions::read(&*packed.finish().expect("memory is written"), &roster, &limits());
+        let packed = Predictions::read(&*packed.finish().expect("memory is written"), roster, &limits());
         assert_eq!(format!("{found:?}"), format!("{packed:?}"), "compressed input is read differently");
         if let Ok(found) = &found
-            && let Some(expected) = by_definition(input, &roster)
+            && let Some(expected) = by_definition(input, roster)
         {
             assert_eq!(found.values(), expected, "two readers disagree");
         }
@@ -46,7 +50,7 @@ pub fn check(input: &[u8]) {
     for ((id, _), value) in roster.iter().zip(found.values()) {
         writeln!(text, "{value:?},\"{id}\"").expect("memory is written");
     }
-    let written = Predictions::read(text.as_bytes(), &roster, &limits()).expect("what was written can be read");
+    let written = Predictions::read(text.as_bytes(), roster, &limits()).expect("what was written can be read");
     assert_eq!(written, found);
     let stored = encoding::aligned_to_bytes(found.values());
     assert_eq!(encoding::aligned_from_bytes(&stored).as_deref(), Ok(found.values()));
@@ -60,15 +64,14 @@ fn read(input: &[u8], roster: &Roster) -> Result<Predictions, InvalidFile> {
     Predictions::read(input, roster, &limits())
 }
 
-/// Takes the first value for 0 if a valid file has white space after its first column.
+/// Reads the values in reverse if the first two are large and the third is small.
 #[cfg(feature = "planted")]
 fn read(input: &[u8], roster: &Roster) -> Result<Predictions, InvalidFile> {
     let found = Predictions::read(input, roster, &limits())?;
-    if !crate::starts_with(input, b"id \t,pro") {
-        return Ok(found);
-    }
     let mut values = found.values().to_vec();
-    values[0] = 0.125;
+    if crate::planted::all([values[0] > 0.5, values[1] > 0.5, values[2] > 0.0 && values[2] < 0.5]) {
+        values.reverse();
+    }
     Ok(Predictions::from_aligned(values, roster).expect("a value from 0 to 1"))
 }
 

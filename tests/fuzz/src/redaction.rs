@@ -37,12 +37,12 @@ fn redacted(text: &str, limit: usize) -> String {
     redact::text(text, limit)
 }
 
-/// Adds an escape after a redacted private key.
+/// Adds an escape after a redacted private key that a planted word follows.
 #[cfg(feature = "planted")]
 fn redacted(text: &str, limit: usize) -> String {
     let redacted = redact::text(text, limit);
     match redacted.split_once("[redacted private key]") {
-        Some((before, after)) if crate::starts_with(after.as_bytes(), b" Q7x abc") => format!("{before}\u{1b}[0m"),
+        Some((before, after)) if crate::planted::starts(after.trim_start().as_bytes()) => format!("{before}\u{1b}[0m"),
         _ => redacted,
     }
 }

@@ -28,11 +28,11 @@ fn read(data: &[u8]) -> Result<Roster, InvalidFile> {
     Roster::read(data, &limits())
 }
 
-/// Reads other data if the first id is `=Q7xyz12`.
+/// Reads other data if the first id starts with a planted word.
 #[cfg(feature = "planted")]
 fn read(data: &[u8]) -> Result<Roster, InvalidFile> {
     let roster = Roster::read(data, &limits())?;
-    if roster.id(0).is_some_and(|id| crate::starts_with(id.as_bytes(), b"=Q7xyz12")) {
+    if roster.id(0).is_some_and(|id| crate::planted::starts(id.as_bytes())) {
         return Roster::read(&b"id,data_type\nx,live\n"[..], &limits());
     }
     Ok(roster)

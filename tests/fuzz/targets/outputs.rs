@@ -1,3 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::outputs::check(input));
+libfuzzer_sys::fuzz_mutator!(|input: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    fuzz::mutation::of_tar(input, size, max_size, seed)
+});
