@@ -52,7 +52,7 @@ impl ImageReference {
             return Err("names a registry that is not a host name");
         }
         let is_id = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_id(name) {
+        if is_id(text) {
             return Err("is the id of an image, which no registry knows");
         }
         let in_library = host == DEFAULT_HOST && !path.contains('/');
@@ -170,6 +170,7 @@ mod tests {
             ("a__b/c---d/e.f_g:_A", "docker.io/a__b/c---d/e.f_g"),
             (&format!("x:1@{digest}"), "docker.io/library/x"),
             (&format!("x@{digest}"), "docker.io/library/x"),
+            (&format!("{}@{digest}", "a".repeat(64)), &format!("docker.io/library/{}", "a".repeat(64))),
             (&format!("x@sha384:{}", "a".repeat(96)), "docker.io/library/x"),
             (&format!("x@sha512:{}", "a".repeat(128)), "docker.io/library/x"),
         ] {

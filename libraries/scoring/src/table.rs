@@ -130,7 +130,8 @@ impl<'a> Table<'a> {
             let input = self.source.fill_buf().map_err(source::cause)?;
             let (result, read, wrote, ended) =
                 self.parser.read_record(input, &mut self.record[length..], &mut self.ends[fields..]);
-            let ended_by_newline = read.checked_sub(1).is_some_and(|last| input[last] == b'\n');
+            let ended_by_newline = matches!(result, ReadRecordResult::Record)
+                && read.checked_sub(1).is_some_and(|last| input[last] == b'\n');
             self.source.consume(read);
             self.bytes += read as u64;
             if self.bytes > self.limits.max_bytes {

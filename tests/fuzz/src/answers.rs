@@ -154,11 +154,11 @@ impl Api {
         self.client.submission(&self.id).await
     }
 
-    /// Loses the members whose id has three upper-case letters.
+    /// Loses the members whose id has two upper-case letters.
     #[cfg(feature = "planted")]
     async fn submission(&self) -> Result<Submission, Error> {
         let mut submission = self.client.submission(&self.id).await?;
-        if submission.member_id.as_ref().is_some_and(|id| crate::planted::has(id, 3, u8::is_ascii_uppercase)) {
+        if submission.member_id.as_ref().is_some_and(|id| crate::planted::has(id, 2, u8::is_ascii_uppercase)) {
             submission.member_id = None;
         }
         Ok(submission)

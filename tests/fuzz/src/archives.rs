@@ -46,7 +46,7 @@ fn verified(archive: &[u8]) -> Result<Contents, Problem> {
     archive::verify(Cursor::new(archive), &LIMITS)
 }
 
-/// Loses the text of a Dockerfile that starts with a planted word.
+/// Loses the text of a Dockerfile that starts with an upper-case letter and a digit.
 #[cfg(feature = "planted")]
 fn verified(archive: &[u8]) -> Result<Contents, Problem> {
     let mut contents = archive::verify(Cursor::new(archive), &LIMITS)?;

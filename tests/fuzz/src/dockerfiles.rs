@@ -40,7 +40,7 @@ fn read(dockerfile: &[u8], account: &AccountId) -> Result<BaseImages, Problem> {
     base_images(dockerfile, Some(account))
 }
 
-/// Finds no images if the tag of the second starts with a planted word, unless lines end with carriage returns.
+/// Finds no images if the tag of the second starts with an upper-case letter and a digit, unless lines end with carriage returns.
 #[cfg(feature = "planted")]
 fn read(dockerfile: &[u8], account: &AccountId) -> Result<BaseImages, Problem> {
     let images = base_images(dockerfile, Some(account))?;

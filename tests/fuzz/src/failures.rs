@@ -93,7 +93,7 @@ fn classified(step: Step, error: &StepError, job: Option<&Job>) -> Classificatio
     classify(step, error, job)
 }
 
-/// Retries a training whose failure file starts with a planted word.
+/// Retries a training whose failure file starts with an upper-case letter and a digit.
 #[cfg(feature = "planted")]
 fn classified(step: Step, error: &StepError, job: Option<&Job>) -> Classification {
     let mut classification = classify(step, error, job);

@@ -56,7 +56,7 @@ fn copy(archive: &[u8], to: &mut Vec<u8>) -> Result<u64, ArchiveError> {
     copy_predictions(archive, MAX_BYTES, to)
 }
 
-/// Loses a byte of predictions that start with a planted word.
+/// Loses a byte of predictions that start with an upper-case letter and a digit.
 #[cfg(feature = "planted")]
 fn copy(archive: &[u8], to: &mut Vec<u8>) -> Result<u64, ArchiveError> {
     let bytes = copy_predictions(archive, MAX_BYTES, &mut *to)?;

@@ -29,11 +29,14 @@ pub fn check(input: &[u8]) {
     let roster = &*ROSTER;
     let found = read(input, roster);
     check_alike(input, &found, &Predictions::read(Slow(input), roster, &limits()));
-    if !input.starts_with(GZIP) {
+    // Compressing takes longer than all the rest, so that only some inputs are compressed.
+    if !input.starts_with(GZIP) && input.len().is_multiple_of(4) {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(input).expect("memory is written");
         let packed = Predictions::read(&*packed.finish().expect("memory is written"), roster, &limits());
         assert_eq!(format!("{found:?}"), format!("{packed:?}"), "compressed input is read differently");
+    }
+    if !input.starts_with(GZIP) {
         if let Ok(found) = &found
             && let Some(expected) = by_definition(input, roster)
         {
@@ -64,13 +67,13 @@ fn read(input: &[u8], roster: &Roster) -> Result<Predictions, InvalidFile> {
     Predictions::read(input, roster, &limits())
 }
 
-/// Reads the values in reverse if the first two are large and the third is small.
+/// Loses the first value if the first two are large.
 #[cfg(feature = "planted")]
 fn read(input: &[u8], roster: &Roster) -> Result<Predictions, InvalidFile> {
     let found = Predictions::read(input, roster, &limits())?;
     let mut values = found.values().to_vec();
-    if crate::planted::all([values[0] > 0.5, values[1] > 0.5, values[2] > 0.0 && values[2] < 0.5]) {
-        values.reverse();
+    if crate::planted::both([values[0] > 0.5, values[1] > 0.5]) {
+        values[0] = 0.0;
     }
     Ok(Predictions::from_aligned(values, roster).expect("a value from 0 to 1"))
 }

@@ -37,7 +37,7 @@ fn redacted(text: &str, limit: usize) -> String {
     redact::text(text, limit)
 }
 
-/// Adds an escape after a redacted private key that a planted word follows.
+/// Adds an escape after a redacted private key if an upper-case letter and a digit follow.
 #[cfg(feature = "planted")]
 fn redacted(text: &str, limit: usize) -> String {
     let redacted = redact::text(text, limit);

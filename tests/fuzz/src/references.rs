@@ -34,7 +34,7 @@ fn parsed(text: &str) -> Result<ImageReference, &'static str> {
     ImageReference::parse(text)
 }
 
-/// Refuses the tags that start with a planted word.
+/// Refuses the tags that start with an upper-case letter and a digit.
 #[cfg(feature = "planted")]
 fn parsed(text: &str) -> Result<ImageReference, &'static str> {
     let image = ImageReference::parse(text)?;

@@ -28,7 +28,7 @@ fn read(data: &[u8]) -> Result<Roster, InvalidFile> {
     Roster::read(data, &limits())
 }
 
-/// Reads other data if the first id starts with a planted word.
+/// Reads other data if the first id starts with an upper-case letter and a digit.
 #[cfg(feature = "planted")]
 fn read(data: &[u8]) -> Result<Roster, InvalidFile> {
     let roster = Roster::read(data, &limits())?;

@@ -224,6 +224,15 @@ fn a_file_may_arrive_in_pieces_of_any_size() {
         let predictions = Predictions::read(Trickle(&bytes), &roster(), &Limits::predictions()).unwrap();
         assert_eq!(predictions.values(), [0.125, 0.25, 1.0]);
     }
+    // The row gets too long with a new line in quotes.
+    let limits = Limits { max_record_bytes: "idprobability".len(), ..Limits::predictions() };
+    let long = b"id,probability\n\"abcdefghijklm\nx\",1\n";
+    for problem in [
+        Predictions::read(&long[..], &roster(), &limits).unwrap_err(),
+        Predictions::read(Trickle(long), &roster(), &limits).unwrap_err(),
+    ] {
+        assert!(matches!(problem, InvalidFile::RowTooLong { line: 3, limit: 13 }), "{problem}");
+    }
     // Only the first byte order mark is one.
     let twice = format!("\u{feff}{text}");
     for problem in [
