@@ -177,7 +177,7 @@ mod tests {
             ("-----BEGIN PRIVATE KEY----- MIIEcut", "[redacted private key]"),
             ("got wJalrXUtnFEMI/K7MDENG/bPxRfiCY1EXAMPLEK1 here", "got [redacted secret key] here"),
             (r#"{\"SecretAccessKey\":\"wJalrXUtnFEMI\"}"#, r#"{\"SecretAccessKey\":\"[redacted]"}"#),
-            ("secret-glpat-a1B2c3D4e5F6g7H8: hunter2", "[redacted token]: [redacted]"),
+            ("secret-glpat-a1B2c3D4e5F6g7H8: hunter2", "secret-[redacted token]: [redacted]"),
             ("secretAKIAIOSFODNN7EXAMPLE: x", "[redacted access key]: x"),
             (r#"secret: hunter2"[redacted]"#, r#"secret: [redacted]"[redacted]"#),
             ("token=b'abcdef012345' x", "token=b'[redacted]' x"),
