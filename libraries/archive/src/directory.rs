@@ -49,6 +49,10 @@ pub(crate) fn locate<R: Read + Seek>(archive: &mut BufReader<R>, bytes: u64) -> 
     if comment.len() > comment_length {
         return Err(Problem::StrayData { place: "after its end" });
     }
+    // Python takes the last signature even if no whole record follows.
+    if comment.windows(signature.len()).any(|window| window == signature) {
+        return Err(Problem::StrayData { place: "in its comment" });
+    }
     if end.disk != end.directory_disk || end.disk_entries != end.entries {
         return Err(SPLIT);
     }

@@ -47,7 +47,7 @@ pub(crate) fn check_name(extra: &[u8], name: &[u8]) -> Result<(), Problem> {
 /// Finds the field of a kind. Two of one kind are ambiguous.
 fn find(mut extra: &[u8], kind: u16) -> Result<Option<&[u8]>, Problem> {
     let mut found = None;
-    // Some tools add up to three bytes of padding at the end.
+    // Some tools add up to three zeros at the end. bsdtar refuses anything else.
     while let Some((&[kind_low, kind_high, length_low, length_high], rest)) = extra.split_first_chunk() {
         let length = usize::from(u16::from_le_bytes([length_low, length_high]));
         let (field, rest) = rest.split_at_checked(length).ok_or(BROKEN)?;
@@ -55,6 +55,9 @@ fn find(mut extra: &[u8], kind: u16) -> Result<Option<&[u8]>, Problem> {
             return Err(BROKEN);
         }
         extra = rest;
+    }
+    if extra.iter().any(|byte| *byte != 0) {
+        return Err(BROKEN);
     }
     Ok(found)
 }

@@ -26,6 +26,10 @@ pub(crate) fn check(name: &[u8]) -> Result<&str, &'static str> {
     if name.len() > MAX_NAME_BYTES {
         return Err("is too long");
     }
+    // A folder may, but unzip makes a file `_` of it.
+    if name.ends_with("/.") {
+        return Err("ends with a single dot");
+    }
     for component in name.strip_suffix('/').unwrap_or(name).split('/') {
         match component {
             "" => return Err("has an empty component"),
@@ -73,6 +77,7 @@ mod tests {
             "a/../",
             "a//b",
             "a//",
+            "a/.",
             "a\\b",
             "..\\x",
             "C:x",

@@ -127,6 +127,8 @@ fn data_outside_the_entries_is_refused() {
     // Two archives in one file: tools differ in which one they read.
     let two = [Zip::of([Entry::new("evil", "x")]).pack(), whole.pack()].concat();
     assert_refused(check(&two), ArchiveInvalid, "data");
+    let ends_again = Zip { comment: b"PK\x05\x06".to_vec(), ..whole.clone() };
+    assert_refused(check(&ends_again.pack()), ArchiveInvalid, "in its comment");
     let in_comment = Zip { comment: Zip::of([Entry::new("evil", "x")]).pack(), ..whole };
     assert_refused(check(&in_comment.pack()), ArchiveInvalid, "data");
 }
@@ -281,6 +283,17 @@ fn what_a_tool_may_leave_out_or_make_a_folder_is_refused() {
     // 0x20 is the attribute of a file that was changed since the last backup.
     assert_accepted(&with(38, 0x20));
     assert_refused(check(&with(38, 0x10)), ArchiveUnsafe, "a folder by its attributes");
+    // bsdtar leaves out an entry whose extra fields end with anything but zeros.
+    assert_entry_refused(
+        Entry::new("x", "").with(|e| e.extra = vec![1, 2]),
+        ArchiveInvalid,
+        "extra field is malformed",
+    );
+    assert_entry_refused(
+        Entry::new("x", "").with(|e| e.local_extra = vec![1]),
+        ArchiveInvalid,
+        "extra field is malformed",
+    );
 }
 
 #[test]

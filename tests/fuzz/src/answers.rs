@@ -158,7 +158,8 @@ impl Api {
     #[cfg(feature = "planted")]
     async fn submission(&self) -> Result<Submission, Error> {
         let mut submission = self.client.submission(&self.id).await?;
-        if submission.member_id.as_ref().is_some_and(|id| crate::planted::has(id, 2, u8::is_ascii_uppercase)) {
+        if submission.member_id.as_ref().is_some_and(|id| crate::planted::has(id.as_bytes(), 2, u8::is_ascii_uppercase))
+        {
             submission.member_id = None;
         }
         Ok(submission)

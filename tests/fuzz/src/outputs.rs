@@ -56,11 +56,11 @@ fn copy(archive: &[u8], to: &mut Vec<u8>) -> Result<u64, ArchiveError> {
     copy_predictions(archive, MAX_BYTES, to)
 }
 
-/// Loses a byte of predictions that start with an upper-case letter and a digit.
+/// Loses a byte of predictions that have two upper-case letters.
 #[cfg(feature = "planted")]
 fn copy(archive: &[u8], to: &mut Vec<u8>) -> Result<u64, ArchiveError> {
     let bytes = copy_predictions(archive, MAX_BYTES, &mut *to)?;
-    if crate::planted::starts(to) {
+    if crate::planted::has(to, 2, u8::is_ascii_uppercase) {
         to.pop();
     }
     Ok(bytes)

@@ -8,8 +8,8 @@ pub(crate) fn starts(text: &[u8]) -> bool {
 }
 
 /// Whether a text has so many characters of a kind.
-pub(crate) fn has(text: &str, wanted: usize, kind: fn(&u8) -> bool) -> bool {
-    let found = text.bytes().filter(kind).count();
+pub(crate) fn has(text: &[u8], wanted: usize, kind: fn(&u8) -> bool) -> bool {
+    let found = text.iter().filter(|byte| kind(byte)).count();
     both([found + 1 >= wanted, found >= wanted])
 }
 

@@ -39,7 +39,9 @@ fn decided(message: &[u8], filter: &Filter) -> Decision {
 #[cfg(feature = "planted")]
 fn decided(message: &[u8], filter: &Filter) -> Decision {
     match decide_message(message, filter) {
-        Decision::Start(id) if id.as_str().len() == 14 && crate::planted::has(id.as_str(), 4, u8::is_ascii_digit) => {
+        Decision::Start(id)
+            if id.as_str().len() == 14 && crate::planted::has(id.as_str().as_bytes(), 4, u8::is_ascii_digit) =>
+        {
             Decision::NotForUs(NotForUs::OtherType)
         }
         decision => decision,

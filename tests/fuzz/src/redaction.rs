@@ -37,12 +37,14 @@ fn redacted(text: &str, limit: usize) -> String {
     redact::text(text, limit)
 }
 
-/// Adds an escape after a redacted private key if an upper-case letter and a digit follow.
+/// Adds an escape after a redacted private key if two digits follow.
 #[cfg(feature = "planted")]
 fn redacted(text: &str, limit: usize) -> String {
     let redacted = redact::text(text, limit);
     match redacted.split_once("[redacted private key]") {
-        Some((before, after)) if crate::planted::starts(after.trim_start().as_bytes()) => format!("{before}\u{1b}[0m"),
+        Some((before, after)) if crate::planted::has(after.as_bytes(), 2, u8::is_ascii_digit) => {
+            format!("{before}\u{1b}[0m")
+        }
         _ => redacted,
     }
 }

@@ -19,7 +19,7 @@ import os, sys, zipfile
 for archive in sys.stdin.read().splitlines():
     os.mkdir(archive + ".python")
     try:
-        zipfile.ZipFile(archive).extractall(archive + ".python")
+        zipfile.ZipFile(archive, metadata_encoding="utf-8").extractall(archive + ".python")
     except Exception as error:
         print(archive, repr(error))
 "#;
