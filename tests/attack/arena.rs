@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use domain::SubmissionId;
 use domain::outcome::Status;
 use flate2::read::GzDecoder;
+use hyper::header::HeaderValue;
+use local::clients::Access;
 use local::deploy::{OUTPUT_BUCKET, STACK};
 use local::engine::Limits;
 use local::pack;
@@ -49,7 +51,23 @@ pub(crate) struct Arena {
     cgroups: Vec<PathBuf>,
     answers: Answers,
     api: Proxy,
+    ungated: Proxy,
     pub(crate) lines: Mutex<Vec<String>>,
+}
+
+/// The emulator as one that answers everyone.
+async fn ungated(access: &Access) -> Result<Proxy> {
+    let token = HeaderValue::from_str(&access.token)?;
+    let proxy = Proxy::start(move |mut call| {
+        call.request.headers.insert("x-amz-security-token", token.clone());
+        async move {
+            let body = call.body.clone();
+            call.forward(body).await
+        }
+    });
+    let proxy = proxy.await?;
+    proxy.forward_to(&access.endpoint);
+    Ok(proxy)
 }
 
 impl Arena {
@@ -74,6 +92,7 @@ impl Arena {
         };
         let mut stack = Stack::deploy(&options, |_| {}).await?;
         api.forward_to(&stack.api.url);
+        let ungated = ungated(&stack.clients.access).await?;
         stack.spawn_worker(stack.deployed.build_activity.clone(), stack.code_build(&options));
         stack.spawn_worker(stack.deployed.train_activity.clone(), stack.sage_maker(&options));
         stack.spawn_poller();
@@ -87,6 +106,7 @@ impl Arena {
             cgroups,
             answers,
             api,
+            ungated,
             lines: Mutex::default(),
         })
     }
@@ -96,10 +116,10 @@ impl Arena {
         self.bare.get_or_try_init(|| Bare::make(&self.stack.work)).await
     }
 
-    /// The port of the emulator on the loopback interface.
-    pub(crate) fn emulator(&self) -> Result<u16> {
-        let port = self.stack.clients.access.endpoint.rsplit(':').next().context("an endpoint has a port")?;
-        Ok(port.parse()?)
+    /// The port of the emulator on the loopback interface. In a control, it does not ask for the run's secret.
+    fn emulator(&self, is_control: bool) -> Result<u16> {
+        let endpoint = if is_control { &self.ungated.url } else { &self.stack.clients.access.endpoint };
+        Ok(endpoint.rsplit(':').next().context("an endpoint has a port")?.parse()?)
     }
 
     /// A scene for a case. The attack and its control differ in everything but their number, which the seed decides.
@@ -108,7 +128,7 @@ impl Arena {
             name.bytes().fold(self.seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         let number = Pcg32::seed_from_u64(of_name).next_u32();
         let mut random = Pcg32::seed_from_u64(of_name ^ u64::from(is_control) ^ u64::from(std::process::id()) << 32);
-        Scene::make(&mut random, number, [self.emulator()?, self.world.port], self.other().await?)
+        Scene::make(&mut random, number, [self.emulator(is_control)?, self.world.port], self.other().await?)
     }
 
     /// Another participant's submission: it has passed, and its image holds what others may not see.

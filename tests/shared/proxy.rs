@@ -68,15 +68,19 @@ impl Proxy {
             while let Ok((stream, peer)) = listener.accept().await {
                 let (handle, target) = (handle.clone(), Arc::clone(&target));
                 tokio::spawn(async move {
-                    // Dropping the connection resets it.
-                    let _ = stream.set_zero_linger();
+                    let (stream, same) = twice(stream)?;
                     let service = service_fn(|request| {
                         let (handle, target) = (handle.clone(), Arc::clone(&target));
                         async move { handle(read(request, [peer, own], &target).await?).await }
                     });
-                    let _ = hyper::server::conn::http1::Builder::new()
+                    let served = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
+                    if served.is_err() {
+                        // Dropping the connection resets it.
+                        same.set_zero_linger()?;
+                    }
+                    std::io::Result::Ok(())
                 });
             }
         });
@@ -87,6 +91,13 @@ impl Proxy {
     pub(crate) fn forward_to(&self, url: &str) {
         let _ = self.upstream.set(url.trim_start_matches("http://").to_owned());
     }
+}
+
+/// The stream, and another handle of it.
+fn twice(stream: TcpStream) -> std::io::Result<(TcpStream, TcpStream)> {
+    let stream = stream.into_std()?;
+    let same = TcpStream::from_std(stream.try_clone()?)?;
+    Ok((TcpStream::from_std(stream)?, same))
 }
 
 async fn read(request: Request<Incoming>, connection: [SocketAddr; 2], upstream: &OnceLock<String>) -> Result<Call> {

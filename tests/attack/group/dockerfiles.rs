@@ -87,14 +87,14 @@ fn cases_of_the_emulator() -> Vec<Case> {
     vec![
         lines(
             "RUN creates a function at 127.0.0.1",
-            "network namespace",
+            "network namespace and the run's secret",
             create("127.0.0.1"),
             End::Completed,
             Control::Bare(Sign::Function),
         ),
         lines(
             "RUN creates a function by slirp4netns",
-            "packet filter",
+            "packet filter and the run's secret",
             create(HOST_INSIDE),
             End::Completed,
             Control::Unfiltered(Sign::Function),
