@@ -29,16 +29,17 @@ pub struct Emulator {
 impl Emulator {
     /// Starts the emulator with its data in memory and waits until it answers.
     ///
-    /// `wait_scale` multiplies the waits of state machines (retries and `Wait` states). `environment` is added to the
+    /// `token` is the run's secret. `wait_scale` multiplies the waits of state machines (retries and `Wait` states). `environment` is added to the
     /// environment of the emulator and of the functions that it runs.
     pub async fn start(
         tools: &Path,
         work: &Path,
+        token: String,
         wait_scale: f64,
         environment: &[(&'static str, String)],
     ) -> Result<Self> {
         let port = free_port()?;
-        let access = Access::new(format!("http://127.0.0.1:{port}"), uuid::Uuid::new_v4().simple().to_string());
+        let access = Access::new(format!("http://127.0.0.1:{port}"), token);
         let log = work.join("emulator.log");
         let output = File::create(&log)?;
         let mut child = bound_to_this(tools.join("emulator/bin/python"))

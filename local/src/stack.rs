@@ -107,11 +107,12 @@ impl Stack {
 
         progress("starting the AWS emulator");
         let command_line = Aws::new(&options.root, &tools, &work).start()?;
-        let job_api = JobApi::start().await?;
+        let token = uuid::Uuid::new_v4().simple().to_string();
+        let job_api = JobApi::start(&token).await?;
         let services = ["AWS_ENDPOINT_URL_CODEBUILD", "AWS_ENDPOINT_URL_SAGEMAKER"];
         let mut environment = services.map(|service| (service, job_api.url.clone())).to_vec();
         environment.extend_from_slice(&options.environment);
-        let mut emulator = Emulator::start(&tools, &work, options.wait_scale, &environment).await?;
+        let mut emulator = Emulator::start(&tools, &work, token, options.wait_scale, &environment).await?;
         let clients = Clients::connect(emulator.access.clone()).await;
         let api = SubmissionApi::start(&work.join("submissions")).await?;
         let broker = Broker::start(options.kafka.as_deref())?;
@@ -155,6 +156,7 @@ impl Stack {
             aws: Aws::new(&options.root, &options.root.join(".local"), &self.work),
             work: self.work.clone(),
             limits: options.limits.clone(),
+            wait_scale: options.wait_scale,
             built: Arc::clone(&self.built),
             jobs: self.job_api.jobs.clone(),
         }

@@ -10,7 +10,7 @@ use crate::Deps;
 use crate::shown::Shown;
 use crate::store::Error;
 
-/// Tries until an object is written that nobody else has changed meanwhile.
+/// Tries until an object is written that no one else has changed meanwhile.
 const ATTEMPTS: u32 = 8;
 
 /// The bytes that were granted, by outcome.
@@ -52,7 +52,7 @@ async fn grant(outcome: &Outcome, wanted: u32, per_day: u32, deps: &Deps) -> Res
         let stored = deps.store.read_version(bucket, &key).await?;
         let (mut ledger, version) = match stored {
             None => (Ledger::default(), None),
-            // Without a valid ledger, nobody knows what was granted.
+            // Without a valid ledger, it is unknown what was granted.
             Some((body, version)) => match serde_json::from_slice(&body) {
                 Ok(ledger) => (ledger, Some(version)),
                 Err(error) => {

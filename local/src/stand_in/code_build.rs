@@ -58,6 +58,8 @@ pub struct CodeBuild {
     /// The folder for builds' own folders.
     pub work: PathBuf,
     pub limits: Limits,
+    /// Factor on the waits of the buildspec between two tries.
+    pub wait_scale: f64,
     /// The arguments of the builds so far.
     pub built: Tasks,
     pub jobs: Jobs,
@@ -234,7 +236,8 @@ impl CodeBuild {
             Job::Enclosed(_) => UNPACK_ENCLOSED,
             Job::Trusted(_) => "",
         };
-        let functions = format!("{}\n{unpack}", aws::FUNCTION);
+        let sleep = format!("sleep() {{ command sleep \"$(awk \"BEGIN {{ print $1 * {} }}\")\"; }}", self.wait_scale);
+        let functions = format!("{}\n{unpack}\n{sleep}", aws::FUNCTION);
         let driver = "exec 2>&1
             eval \"$3\"
             if [ -f \"$1\" ]; then . \"$1\"; fi

@@ -186,10 +186,11 @@ pub struct JobApi {
 }
 
 impl JobApi {
-    /// Answers on a free loopback port.
-    pub async fn start() -> Result<Self> {
+    /// Answers requests with the run's secret on a free loopback port.
+    pub async fn start(token: &str) -> Result<Self> {
         let jobs = Jobs::default();
-        let router = Router::new().route("/", post(call)).with_state(jobs.clone());
+        let state = Served { jobs: jobs.clone(), token: token.into() };
+        let router = Router::new().route("/", post(call)).with_state(state);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let server = tokio::spawn(async move {
@@ -207,7 +208,16 @@ impl Drop for JobApi {
     }
 }
 
-async fn call(State(jobs): State<Jobs>, headers: HeaderMap, body: String) -> Response {
+#[derive(Debug, Clone)]
+struct Served {
+    jobs: Jobs,
+    token: Arc<str>,
+}
+
+async fn call(State(Served { jobs, token }): State<Served>, headers: HeaderMap, body: String) -> Response {
+    if headers.get("x-amz-security-token").is_none_or(|sent| sent.as_bytes() != token.as_bytes()) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
     let operation = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let request = serde_json::from_str(&body).unwrap_or_default();
     match jobs.answer(operation, &request) {
