@@ -73,7 +73,9 @@ impl Proxy {
                         let (handle, target) = (handle.clone(), Arc::clone(&target));
                         async move { handle(read(request, [peer, own], &target).await?).await }
                     });
+                    // A client such as nc may close its side after the request.
                     let served = hyper::server::conn::http1::Builder::new()
+                        .half_close(true)
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
                     if served.is_err() {
