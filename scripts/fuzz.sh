@@ -40,6 +40,7 @@ fuzz() {
     -print_final_stats=1 -artifact_prefix="$results/$target/" "$corpus" "$saved/$target" >"$results/$target/log" 2>&1 ||
     touch "$results/$target/found"
   echo $((SECONDS - began)) >"$results/$target/seconds"
+  echo "  $target: done"
 }
 export -f fuzz
 export seconds planted found results saved binaries

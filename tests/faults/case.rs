@@ -7,6 +7,8 @@
     reason = "the matrix is a table, and reads best as one"
 )]
 
+use std::collections::BTreeSet;
+
 use domain::{FailureCode, Fault};
 
 use crate::call::Call;
@@ -26,6 +28,15 @@ pub(crate) enum End {
     ReportedLater(Option<FailureCode>),
     /// The record is quarantined, and nothing is started.
     Quarantined,
+}
+
+impl End {
+    fn code(self) -> Option<FailureCode> {
+        match self {
+            Self::Rejected(code) | Self::Failed(code) | Self::ReportedLater(Some(code)) => Some(code),
+            Self::Completed | Self::ReportedLater(None) | Self::Quarantined => None,
+        }
+    }
 }
 
 /// The submission of a case.
@@ -105,6 +116,9 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(crashes());
     cases.extend(events());
     cases.extend(secrets());
+    let codes = cases.iter().filter_map(|case| case.end.code()).collect::<BTreeSet<_>>();
+    let missing: Vec<_> = FailureCode::ALL.iter().filter(|code| !codes.contains(code)).collect();
+    assert!(missing.is_empty(), "no case ends with {missing:?}");
     cases
 }
 

@@ -90,13 +90,7 @@ async fn answer(request: Request, deps: &Deps) -> Result<Answer, DiagnoseError> 
         }
         Request::Action(Action::Diagnose(failed)) => Ok(Answer::Diagnosis(Box::new(diagnose(&failed, deps).await))),
         Request::Action(Action::ReadLog { training_job, .. }) => {
-            let stream = LogStream::of_training_job(&training_job);
-            let mut events = last_events(Some(&stream), deps).await;
-            if events.is_empty() {
-                sleep(deps.log_delay).await;
-                events = last_events(Some(&stream), deps).await;
-            }
-            Ok(Answer::Log { log_tail: logs::last_lines(logs::lines(&events)) })
+            Ok(Answer::Log { log_tail: read_log(&training_job, deps).await })
         }
         Request::ExecutionEnded(event) => stop_orphans(&event.detail, deps).await,
     }
@@ -155,6 +149,17 @@ async fn diagnose(failed: &FailedStep, deps: &Deps) -> DiagnosisAnswer {
     tracing::info!(?step, attempt, %code, error, retry_after_seconds, ?next, "diagnosed a failed step");
     let links = links(&deps.console, job.as_ref(), stream.as_ref());
     decision.answer(failed, &events, links)
+}
+
+/// The last lines of the log of a training job; empty if there are none or they cannot be read.
+async fn read_log(training_job: &str, deps: &Deps) -> Vec<String> {
+    let stream = LogStream::of_training_job(training_job);
+    let mut events = last_events(Some(&stream), deps).await;
+    if events.is_empty() {
+        sleep(deps.log_delay).await;
+        events = last_events(Some(&stream), deps).await;
+    }
+    logs::last_lines(logs::lines(&events))
 }
 
 /// The end of the step's log; empty if there is none or it cannot be read.

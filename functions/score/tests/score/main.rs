@@ -369,6 +369,21 @@ async fn every_error_has_the_code_of_whose_fault_it_is() {
 }
 
 #[tokio::test]
+async fn what_training_wrote_is_quoted_only_if_the_challenge_shows_logs() {
+    let world = world().await;
+    world.put(&format!("scoring/predictions/r1/{A}.csv"), "id,probability\nhidden row,0.5\n");
+    let error = async |settings: &str| run_with(&world.deps(), "prepare", A, settings).await.unwrap_err().to_string();
+    let shows_logs = r#"{"scoring": {}, "reporting": {"logs": "tail"}}"#;
+    assert!(error(SETTINGS).await.contains("1 unknown: hidden row"));
+    world.content.lock().unwrap().submissions.get_mut(A).unwrap()["fromTraining"] = json!({"BOOL": true});
+    assert!(error(shows_logs).await.contains("1 unknown: hidden row"));
+    for settings in [SETTINGS, r#"{"scoring": {}, "reporting": {"logs": "sentences"}}"#] {
+        let error = error(settings).await;
+        assert!(error.contains("300 missing; 1 unknown.") && !error.contains("hidden"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_failure_is_in_the_record_until_the_result_is_stored() {
     let world = world().await;
     let deps = world.deps();
@@ -418,6 +433,7 @@ async fn predictions_are_taken_from_a_training_jobs_output() {
     handle(extract(), &deps).await.unwrap();
     assert_eq!(world.object("scoring/predictions/r1/cccccccccccccc.csv").unwrap(), csv.as_bytes());
     assert_eq!(world.attribute(id, "created"), "2026-01-01T00:00:03Z");
+    assert_eq!(world.attribute(id, "fromTraining"), true);
     let before = world.snapshot();
     handle(extract(), &deps).await.unwrap();
     assert_eq!(world.snapshot(), before);
