@@ -40,7 +40,7 @@ simulate: ## Simulate 10,000 submissions before a deadline: make simulate [ARGS=
 	@cargo build --quiet --workspace --features product-tests/stack --bin simulate
 	@target/$(CARGO_BUILD_TARGET)/debug/simulate $(ARGS)
 
-faults: build-local ## Run the whole fault matrix (about 20 minutes)
+faults: build-local ## Run the whole fault matrix (about 25 minutes)
 	@cargo test --workspace --features product-tests/stack --quiet --test faults -- --include-ignored
 
 attack: build-local ## Attack the system with every hostile submission, request and answer (about 10 minutes)

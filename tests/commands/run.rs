@@ -58,7 +58,7 @@ const ELSEWHERE: [(&str, &str); 29] = [
     ("target/*/debug/marathon run ", "starts a stack of its own, as tests/end_to_end.rs does"),
     ("make up", "starts a stack of its own, as this test does"),
     ("make test", "runs this test"),
-    ("make faults", "takes 20 minutes"),
+    ("make faults", "takes 25 minutes"),
     ("make attack", "takes ten minutes; tests/attack/ runs a part of it with every test"),
     ("make escaped-build", "writes THREATS.md; tests/permissions/ compares its list with every test"),
     ("make fuzz", "compiles everything for coverage and takes minutes"),

@@ -185,7 +185,7 @@ async fn a_build_that_ends_while_it_claims_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_gets_or_loses_anything_by_a_wrong_word() {
+async fn a_wrong_request_gives_and_takes_nothing() {
     let other_uuid = json!({"builds": [{"id": "mm-build:4dd5e6f7", "arn": NEXT, "buildStatus": "IN_PROGRESS"}]});
     let unset = |variable| build_with("IN_PROGRESS", &[(variable, "")]);
     for (event, builds, says) in [
